@@ -1,0 +1,1 @@
+//! The local network, and the end-to-end tests.
