@@ -1,0 +1,1 @@
+//! Reads the PoCo contracts at one block and writes the transactions that owners, buyers and pools need.

@@ -1,0 +1,25 @@
+//! The words Strongroom shares with the world: identifiers, secrets, what is signed and how signatures are read.
+//! Pure: no clock, disk, network, randomness or async. Everything here can be reproduced from its arguments alone.
+//!
+//! - [`address`]: chain addresses in and out of text, with and without the EIP-55 checksum.
+//! - [`ids`]: tasks and deals.
+//! - [`names`]: what requesters and account owners call their secrets.
+//! - [`secret`]: the value that wipes itself, and the identity of a stored secret.
+//! - [`challenge`]: the hashes that owners, workers and pools sign.
+//! - [`signature`]: EIP-191 signatures: strict parsing, recovery, signing.
+//! - [`time`]: seconds as a type.
+
+pub mod address;
+pub mod challenge;
+pub mod ids;
+pub mod names;
+pub mod secret;
+pub mod signature;
+pub mod time;
+
+pub use alloy_primitives::{Address, B256};
+pub use ids::{DealId, TaskId};
+pub use names::{AccountSecretName, RequesterSecretName};
+pub use secret::{SecretId, SecretKind, SecretValue};
+pub use signature::{Signature, SigningKey};
+pub use time::UnixSeconds;

@@ -1,0 +1,1 @@
+//! HTTP dialects, the release flow, endorsement cache, its own identity.

@@ -1,0 +1,1 @@
+//! Keeps secrets, policies, counters and the journal: encrypted, versioned, in one transaction.
