@@ -13,7 +13,9 @@ pub enum ParseAddressError {
     #[error("address is not 40 hex digits; check that it was copied whole")]
     NotHex(#[source] hex::FromHexError),
     /// Upper and lower case are mixed, and not as EIP-55 prescribes: one of the digits is probably wrong.
-    #[error("address has a wrong EIP-55 checksum; a digit is mistyped, copy it again (the digits given would be {expected})")]
+    #[error(
+        "address has a wrong EIP-55 checksum; a digit is mistyped, copy it again (the digits given would be {expected})"
+    )]
     Checksum {
         /// The checksummed form of the digits that were given.
         expected: String,

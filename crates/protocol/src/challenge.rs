@@ -32,11 +32,7 @@ pub fn push_account_secret(owner: Address, name: &str, value: &SecretValue) -> B
 
 /// What the owner of a dataset signs to push its key: C2 = keccak256(domain ‖ dataset ‖ keccak256(value)), 84 bytes.
 pub fn push_dataset_secret(dataset: Address, value: &SecretValue) -> B256 {
-    let mut hasher = Keccak256::new();
-    hasher.update(DOMAIN);
-    hasher.update(dataset);
-    hasher.update(keccak256(value.expose_secret()));
-    hasher.finalize()
+    c2(dataset.as_slice(), value)
 }
 
 /// The challenge for pushing `value` as `id`, for callers that hold a whole [`SecretId`] (the command line does).
@@ -55,10 +51,24 @@ pub fn push(id: &SecretId, account_name_as_sent: Option<&str>, value: &SecretVal
 
 /// C1 = keccak256(domain ‖ address ‖ keccak256(key) ‖ keccak256(value)), 116 bytes.
 fn named_secret(address: Address, key: &str, value: &SecretValue) -> B256 {
+    c1(address.as_slice(), key, value)
+}
+
+/// C1 over an address of any length: the old service hashed whatever hex it was given, and its golden values do.
+fn c1(address: &[u8], key: &str, value: &SecretValue) -> B256 {
     let mut hasher = Keccak256::new();
     hasher.update(DOMAIN);
     hasher.update(address);
     hasher.update(keccak256(key));
+    hasher.update(keccak256(value.expose_secret()));
+    hasher.finalize()
+}
+
+/// C2 over an address of any length, as [`c1`].
+fn c2(address: &[u8], value: &SecretValue) -> B256 {
+    let mut hasher = Keccak256::new();
+    hasher.update(DOMAIN);
+    hasher.update(address);
     hasher.update(keccak256(value.expose_secret()));
     hasher.finalize()
 }

@@ -7,14 +7,20 @@
 //! - [`secret`]: the value that wipes itself, and the identity of a stored secret.
 //! - [`challenge`]: the hashes that owners, workers and pools sign.
 //! - [`signature`]: EIP-191 signatures: strict parsing, recovery, signing.
+//! - [`contribution`]: what an enclave signs for its result.
+//! - [`tag`]: the kind of enclave a deal asks for.
+//! - [`snapshot`]: what the chain says about one task at one block.
 //! - [`time`]: seconds as a type.
 
 pub mod address;
 pub mod challenge;
+pub mod contribution;
 pub mod ids;
 pub mod names;
 pub mod secret;
 pub mod signature;
+pub mod snapshot;
+pub mod tag;
 pub mod time;
 
 pub use alloy_primitives::{Address, B256};
@@ -22,4 +28,5 @@ pub use ids::{DealId, TaskId};
 pub use names::{AccountSecretName, RequesterSecretName};
 pub use secret::{SecretId, SecretKind, SecretValue};
 pub use signature::{Signature, SigningKey};
+pub use tag::{Framework, Tag};
 pub use time::UnixSeconds;

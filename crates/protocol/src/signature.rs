@@ -281,7 +281,9 @@ mod tests {
     #[test]
     fn numbers_outside_the_curve_are_refused_without_a_panic() {
         let good = signer().sign(CHALLENGE).to_bytes();
-        for (range, number) in [(0..32, [0; 32]), (32..64, [0; 32]), (0..32, ORDER), (32..64, ORDER), (0..32, [0xff; 32])] {
+        for (range, number) in
+            [(0..32, [0; 32]), (32..64, [0; 32]), (0..32, ORDER), (32..64, ORDER), (0..32, [0xff; 32])]
+        {
             let mut wrong = good;
             wrong[range].copy_from_slice(&number);
             assert_eq!(Signature::from_bytes(&wrong), Err(SignatureError::OutOfRange));

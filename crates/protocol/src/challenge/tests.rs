@@ -53,10 +53,7 @@ fn the_actors_of_the_vectors_have_their_addresses() {
 fn a1_app_secret() {
     let challenge = push_app_secret(APP, &value("app-secret"));
     assert_eq!(challenge, b256!("aa799365186839fd95065456f76f334b949a32058c5339bd94f419ec3cc7c430"));
-    assert_eq!(
-        eip191_digest(challenge),
-        b256!("51e0240bec14539532c086e99c14da1620184765d5a153be8e0fbe60610a05dd")
-    );
+    assert_eq!(eip191_digest(challenge), b256!("51e0240bec14539532c086e99c14da1620184765d5a153be8e0fbe60610a05dd"));
     assert_signed(
         &owner(),
         challenge,
@@ -68,10 +65,7 @@ fn a1_app_secret() {
 fn a2_requester_secret_beyond_ascii() {
     let challenge = push_requester_secret(owner().address(), "my-secret_1", &value("s3cr3t é"));
     assert_eq!(challenge, b256!("b6e50bfd6118809ddb0ae3416a2bb1d11e904cc4a9db8e0bc5d9df70cc478663"));
-    assert_eq!(
-        eip191_digest(challenge),
-        b256!("37b62ea588ee4e24b2b19c4dbf92cd2f2f6bcce9635901cf5ed3071bcdfef5c1")
-    );
+    assert_eq!(eip191_digest(challenge), b256!("37b62ea588ee4e24b2b19c4dbf92cd2f2f6bcce9635901cf5ed3071bcdfef5c1"));
     assert_signed(
         &owner(),
         challenge,
@@ -83,10 +77,7 @@ fn a2_requester_secret_beyond_ascii() {
 fn a3_dataset_secret() {
     let challenge = push_dataset_secret(DATASET, &value("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
     assert_eq!(challenge, b256!("bb184c50c37738880dc101ad9435f74be980e498e96a38c15354fcccddad554a"));
-    assert_eq!(
-        eip191_digest(challenge),
-        b256!("69901df94747e8d4791f720670890d44d8094a52758452b5e41ae8ad7ca6356d")
-    );
+    assert_eq!(eip191_digest(challenge), b256!("69901df94747e8d4791f720670890d44d8094a52758452b5e41ae8ad7ca6356d"));
     assert_signed(
         &owner(),
         challenge,
@@ -152,10 +143,7 @@ fn a4_to_a8_account_secrets() {
 fn a10_enclave_challenge_request() {
     let challenge = enclave_challenge_request(task());
     assert_eq!(challenge, b256!("673d36cb27edb5358d964cee8fbe9b5391d86930b6cf4eb0997a07d72c7b25bc"));
-    assert_eq!(
-        eip191_digest(challenge),
-        b256!("fe6c0e2dc4b30130243a9d5028f836c37a620493eda0e953a05ba44fb989ee47")
-    );
+    assert_eq!(eip191_digest(challenge), b256!("fe6c0e2dc4b30130243a9d5028f836c37a620493eda0e953a05ba44fb989ee47"));
     assert_signed(
         &key(2),
         challenge,
@@ -167,10 +155,7 @@ fn a10_enclave_challenge_request() {
 fn a11_authorization_of_worker_and_pool() {
     let challenge = workerpool_authorization(key(3).address(), task(), key(4).address());
     assert_eq!(challenge, b256!("99797f92eaed5f5650554457c7b75b00959eae3fdeb8d91d7778d54e87d63e41"));
-    assert_eq!(
-        eip191_digest(challenge),
-        b256!("4e3c368630906c817a58ca259fb3e0b2730c883d4cd1dd38b5bc3fd4991b0325")
-    );
+    assert_eq!(eip191_digest(challenge), b256!("4e3c368630906c817a58ca259fb3e0b2730c883d4cd1dd38b5bc3fd4991b0325"));
     assert_signed(
         &key(2),
         challenge,
@@ -194,4 +179,13 @@ fn a_whole_id_gives_the_challenge_of_its_kind() {
     assert_eq!(push(&account, Some("other"), &secret), push_account_secret(owner, "mixed-case", &secret));
     let requester = SecretId::Requester { owner, name: "Key_1".parse().unwrap() };
     assert_eq!(push(&requester, None, &secret), push_requester_secret(owner, "Key_1", &secret));
+}
+
+#[test]
+fn a13_golden_values_of_the_old_service() {
+    assert_eq!(c1(&[], "0", &value("")), b256!("31991eefc2731228bdd25dbc5a242722eda3869f9b06536dbd96a774e5228509"));
+    assert_eq!(
+        c2(&[0x01, 0x23], &value("ghijk")),
+        b256!("8d0b92aaf96f66f172d7615b81f257ebdece2278b7da6c60127cad45852eaaf6")
+    );
 }
