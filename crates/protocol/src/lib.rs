@@ -10,23 +10,32 @@
 //! - [`contribution`]: what an enclave signs for its result.
 //! - [`tag`]: the kind of enclave a deal asks for.
 //! - [`snapshot`]: what the chain says about one task at one block.
+//! - [`session`]: the permission for one worker to start one task.
+//! - [`transcript`]: what a release is about, as one hash.
+//! - [`sealing`]: HPKE to an enclave's one-use key.
+//! - [`bundle`]: what a release delivers, as bytes.
 //! - [`time`]: seconds as a type.
 
 pub mod address;
+pub mod bundle;
 pub mod challenge;
 pub mod contribution;
 pub mod ids;
 pub mod names;
+pub mod sealing;
 pub mod secret;
+pub mod session;
 pub mod signature;
 pub mod snapshot;
 pub mod tag;
 pub mod time;
+pub mod transcript;
 
 pub use alloy_primitives::{Address, B256};
 pub use ids::{DealId, TaskId};
 pub use names::{AccountSecretName, RequesterSecretName};
 pub use secret::{SecretId, SecretKind, SecretValue};
+pub use session::{Session, SessionId};
 pub use signature::{Signature, SigningKey};
 pub use tag::{Framework, Tag};
 pub use time::UnixSeconds;
