@@ -1,8 +1,9 @@
 //! What a release delivers, as bytes: for each stage its variables and files, nothing else.
 //!
 //! Layout, all numbers big-endian: `1` (version, u8) ‖ count (u32) ‖ per item: stage (u8: 1 pre-compute, 2 app, 3
-//! post-compute) ‖ form (u8: 1 variable, 2 file) ‖ name length (u16) ‖ name (UTF-8) ‖ value length (u32) ‖ value.
-//! A file's name is the variable that will hold its path.
+//! post-compute) ‖ form (u8: 1 variable, 2 secret) ‖ name length (u16) ‖ name (UTF-8) ‖ value length (u32) ‖ value.
+//! A secret is handed over as a file in memory whose path stands in `<name>_FILE`, and as variable `<name>` too when the
+//! value can be one ([`fits_environment`]).
 
 use std::fmt;
 
@@ -53,8 +54,13 @@ impl fmt::Display for Stage {
 pub enum Form {
     /// As an environment variable.
     Variable = 1,
-    /// As a read-only file in memory whose path stands in a variable.
-    File = 2,
+    /// As a read-only file in memory whose path stands in `<name>_FILE`, and as a variable when the value fits.
+    Secret = 2,
+}
+
+/// Whether `name=value` can be one environment string of Linux: at most 128 KiB with its end (`MAX_ARG_STRLEN`), no NUL.
+pub fn fits_environment(name: &str, value: &[u8]) -> bool {
+    name.len() + 1 + value.len() < 128 * 1024 && !value.contains(&0)
 }
 
 /// One value for one stage.
@@ -64,7 +70,7 @@ pub struct Item {
     pub stage: Stage,
     /// As what.
     pub form: Form,
-    /// Name of the variable (for a file: of the variable that holds its path).
+    /// Name of the variable.
     pub name: String,
     /// The value.
     pub value: SecretValue,
@@ -120,7 +126,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, DecodeError> {
     for _ in 0..count {
         let [stage, form] = rest.array("item ends early")?;
         let stage = Stage::from_number(stage).ok_or(DecodeError::Malformed("unknown stage"))?;
-        let form = [Form::Variable, Form::File]
+        let form = [Form::Variable, Form::Secret]
             .into_iter()
             .find(|known| *known as u8 == form)
             .ok_or(DecodeError::Malformed("unknown form"))?;
@@ -168,17 +174,25 @@ mod tests {
     fn a_bundle_has_its_documented_bytes() {
         let bytes = encode(&[
             item(Stage::App, Form::Variable, "A", b"xy"),
-            item(Stage::PostCompute, Form::File, "B_FILE", b""),
+            item(Stage::PostCompute, Form::Secret, "B_NAME", b""),
         ]);
         let expected = [
             &[1, 0, 0, 0, 2][..],
             &[2, 1, 0, 1, b'A', 0, 0, 0, 2, b'x', b'y'],
             &[3, 2, 0, 6],
-            b"B_FILE",
+            b"B_NAME",
             &[0, 0, 0, 0],
         ]
         .concat();
         assert_eq!(bytes.as_slice(), expected);
+    }
+
+    #[test]
+    fn an_environment_string_is_at_most_128_kib_and_has_no_nul() {
+        let longest = 128 * 1024 - "NAME=".len() - 1;
+        assert!(fits_environment("NAME", &vec![b'x'; longest]));
+        assert!(!fits_environment("NAME", &vec![b'x'; longest + 1]));
+        assert!(!fits_environment("NAME", b"a\0b"));
     }
 
     #[test]
@@ -209,8 +223,8 @@ mod tests {
         ) {
             let items: Vec<Item> = items
                 .into_iter()
-                .map(|(stage, file, name, value)| {
-                    let form = if file { Form::File } else { Form::Variable };
+                .map(|(stage, secret, name, value)| {
+                    let form = if secret { Form::Secret } else { Form::Variable };
                     item(Stage::from_number(stage).unwrap(), form, &name, &value)
                 })
                 .collect();

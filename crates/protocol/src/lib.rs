@@ -10,6 +10,7 @@
 //! - [`contribution`]: what an enclave signs for its result.
 //! - [`tag`]: the kind of enclave a deal asks for.
 //! - [`snapshot`]: what the chain says about one task at one block.
+//! - [`deal_params`], [`multiaddr`], [`enclave_config`]: what deals and apps say in free text and bytes.
 //! - [`session`]: the permission for one worker to start one task.
 //! - [`transcript`]: what a release is about, as one hash.
 //! - [`sealing`]: HPKE to an enclave's one-use key.
@@ -20,7 +21,10 @@ pub mod address;
 pub mod bundle;
 pub mod challenge;
 pub mod contribution;
+pub mod deal_params;
+pub mod enclave_config;
 pub mod ids;
+pub mod multiaddr;
 pub mod names;
 pub mod sealing;
 pub mod secret;
