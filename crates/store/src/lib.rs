@@ -1,1 +1,31 @@
 //! Keeps secrets, policies, counters and the journal: encrypted, versioned, in one transaction.
+//!
+//! [`Store`] is the whole interface. Values are sealed by the caller's task before they reach the database
+//! ([`envelope`]), one thread owns the writing connection and commits many callers at once ([`writer`]), a few
+//! connections read ([`readers`]), and another thread moves the write-ahead log into the database file
+//! ([`checkpoint`]).
+//!
+//! What whoever controls the files can do: learn which ids have secrets, how many versions and about how long they are,
+//! delete or roll back rows, and make the service answer "trouble". Not: read a value, change one, or make the value
+//! of one id, version or chain pass for another (`docs/decisions/0002-envelope-encryption.md`).
+//!
+//! This crate never gives a plain value to anyone: there is no function for it until a durable record of a decision
+//! exists that asks for one.
+
+mod checkpoint;
+mod connection;
+mod envelope;
+mod error;
+mod files;
+mod keys;
+mod readers;
+mod root_key;
+mod schema;
+mod secrets;
+mod store;
+mod writer;
+
+pub use error::{InsertError, OpenError, ReplaceError, StoreError};
+pub use root_key::{RootKeyError, RootKeySource};
+pub use secrets::{Replaced, SecretCounts};
+pub use store::{Store, StoreConfig};
