@@ -1,0 +1,59 @@
+//! Keys derived from the seed, signing without randomness (RFC 6979).
+
+use p256::ecdsa::signature::Signer as _;
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 over the length-prefixed label, the seed, and a counter that starts at zero.
+fn derive(seed: &[u8; 32], label: &str, counter: u32) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update((label.len() as u64).to_be_bytes());
+    hash.update(label);
+    hash.update(seed);
+    hash.update(counter.to_be_bytes());
+    hash.finalize().into()
+}
+
+/// A P-256 key that signs with SHA-256.
+pub(crate) struct P256Key {
+    signing: p256::ecdsa::SigningKey,
+    point: Vec<u8>,
+}
+
+impl P256Key {
+    /// The key that `label` names under this seed.
+    pub(crate) fn derive(seed: &[u8; 32], label: &str) -> Self {
+        let signing = (0..=u32::MAX)
+            .find_map(|counter| p256::ecdsa::SigningKey::from_slice(&derive(seed, label, counter)).ok())
+            .expect("all but one in 2^32 hashes are scalars of the curve");
+        let point = signing.verifying_key().to_encoded_point(false).as_bytes().to_vec();
+        Self { signing, point }
+    }
+
+    /// r ‖ s, 64 bytes big-endian.
+    pub(crate) fn sign_raw(&self, message: &[u8]) -> [u8; 64] {
+        let signature: p256::ecdsa::Signature = self.signing.sign(message);
+        signature.to_bytes().into()
+    }
+
+    /// x ‖ y, 64 bytes.
+    pub(crate) fn coordinates(&self) -> &[u8] {
+        &self.point[1..]
+    }
+}
+
+impl rcgen::PublicKeyData for P256Key {
+    fn der_bytes(&self) -> &[u8] {
+        &self.point
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl rcgen::SigningKey for P256Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature: p256::ecdsa::Signature = self.signing.sign(message);
+        Ok(signature.to_der().as_bytes().to_vec())
+    }
+}

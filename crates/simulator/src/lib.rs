@@ -1,0 +1,137 @@
+//! Issues simulated evidence of every kind under its own development root, for machines without an enclave.
+//!
+//! What comes out has the vendors' formats to the bit and goes through the very verifier that real evidence goes through
+//! (`strongroom-attest`), which accepts it only where somebody configured [`Simulator::anchors`]. Nothing protects the memory
+//! of a simulated enclave: the evidence is worth nothing, and every certificate says so (common name `SIMULATED …`,
+//! organisation `Development simulation`).
+//!
+//! Everything is derived from a seed: keys by hashing, signatures without randomness (RFC 6979), serial numbers and dates
+//! from the caller's plain structs. The same seed and arguments give the same bytes. What a test wants to be different or
+//! wrong — measurement, debug bit, security versions, dates, revoked serials — is a field of those structs; their defaults
+//! make evidence that is accepted with an up-to-date platform.
+
+pub mod dates;
+pub mod event_log;
+pub mod intel;
+mod keys;
+mod pki;
+
+pub use event_log::{AppIdentity, BootEvent, EventLog, RuntimeEvent};
+pub use intel::{IntelMachine, IntelStatements, SgxMeasured, TdxFormat, TdxMeasured};
+
+use strongroom_attest::anchors::DevelopmentAnchors;
+use strongroom_attest::endorsements::IntelParts;
+use strongroom_attest::{Endorsements, Evidence, EvidenceKind, TrustAnchors};
+use strongroom_protocol::UnixSeconds;
+
+use crate::intel::IntelAuthority;
+
+/// Simulated vendors and one simulated machine of each, all from one seed.
+pub struct Simulator {
+    name: String,
+    intel: IntelAuthority,
+}
+
+impl Simulator {
+    /// Makes all keys and certificates. A few milliseconds of work: keep the simulator and use it many times.
+    ///
+    /// The seed is no secret worth keeping: whoever knows it can forge evidence that only development deployments accept.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self { name: "simulator".to_owned(), intel: IntelAuthority::new(&seed) }
+    }
+
+    /// The roots, under the name `simulator`.
+    pub fn development_anchors(&self) -> DevelopmentAnchors {
+        DevelopmentAnchors {
+            name: self.name.clone(),
+            intel_root: Some(self.intel.root_der().to_vec()),
+            amd_roots: vec![],
+            aws_root: None,
+        }
+    }
+
+    /// The vendors' roots together with those of this simulator.
+    pub fn anchors(&self) -> TrustAnchors {
+        TrustAnchors::with_development(self.development_anchors())
+    }
+
+    /// A TDX quote from the default machine, with the log that explains its registers.
+    pub fn tdx(&self, measured: &TdxMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        self.tdx_on(&IntelMachine::default(), measured, report_data)
+    }
+
+    /// A TDX quote from `machine`, with the log that explains its registers.
+    pub fn tdx_on(&self, machine: &IntelMachine, measured: &TdxMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        SimulatedEvidence {
+            kind: EvidenceKind::Tdx,
+            document: self.intel.tdx_quote(machine, measured, report_data),
+            event_log: Some(measured.log.to_json()),
+        }
+    }
+
+    /// An SGX quote from the default machine.
+    pub fn sgx(&self, measured: &SgxMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        self.sgx_on(&IntelMachine::default(), measured, report_data)
+    }
+
+    /// An SGX quote from `machine`.
+    pub fn sgx_on(&self, machine: &IntelMachine, measured: &SgxMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        SimulatedEvidence {
+            kind: EvidenceKind::Sgx,
+            document: self.intel.sgx_quote(machine, measured, report_data),
+            event_log: None,
+        }
+    }
+
+    /// What the simulated Intel says about the default machine, current at `now` and fetched then.
+    ///
+    /// `kind` is [`EvidenceKind::Sgx`] or [`EvidenceKind::Tdx`]; any other kind gets the endorsements for TDX.
+    pub fn intel_endorsements(&self, kind: EvidenceKind, now: UnixSeconds) -> Endorsements {
+        self.intel_endorsements_of(kind, &IntelStatements::current_at(now), now)
+    }
+
+    /// What the simulated Intel says when it is made to say `statements`, as if fetched at `fetched_at`.
+    pub fn intel_endorsements_of(
+        &self,
+        kind: EvidenceKind,
+        statements: &IntelStatements,
+        fetched_at: UnixSeconds,
+    ) -> Endorsements {
+        self.intel.endorsements(kind, statements, fetched_at)
+    }
+
+    /// The same as the separate answers that the provisioning service of the simulated Intel would give.
+    pub fn intel_parts(&self, kind: EvidenceKind, statements: &IntelStatements) -> IntelParts {
+        self.intel.parts(kind, statements)
+    }
+
+    /// The endorsements that evidence of `kind` from the default machines needs, current at `now`.
+    pub fn endorsements(&self, kind: EvidenceKind, now: UnixSeconds) -> Endorsements {
+        match kind {
+            EvidenceKind::Sgx | EvidenceKind::Tdx => self.intel_endorsements(kind, now),
+            EvidenceKind::Snp | EvidenceKind::Nitro => Endorsements::NotNeeded,
+        }
+    }
+}
+
+/// Evidence that proves nothing, in the format of evidence that would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimulatedEvidence {
+    /// Whose format it has.
+    pub kind: EvidenceKind,
+    /// Quote, report or signed document.
+    pub document: Vec<u8>,
+    /// For TDX, the events behind the run-time registers: JSON as the guest agent gives it.
+    pub event_log: Option<String>,
+}
+
+impl SimulatedEvidence {
+    /// As the tagged evidence that the verifier takes. Fails only for a document or log above the verifier's size caps.
+    pub fn evidence(&self) -> Result<Evidence, strongroom_attest::EvidenceFault> {
+        let evidence = Evidence::new(self.kind, self.document.clone())?;
+        match &self.event_log {
+            Some(log) => evidence.with_event_log(log.clone().into_bytes()),
+            None => Ok(evidence),
+        }
+    }
+}
