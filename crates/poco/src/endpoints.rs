@@ -1,0 +1,243 @@
+//! Several nodes as one: they replace each other when one fails, or have to agree when the operator trusts none alone.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use strongroom_protocol::snapshot::Block;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::config::{ChainConfig, ChainConfigError};
+use crate::error::{ChainError, EndpointError, Fault};
+use crate::rpc::{self, BlockAt, Node, Question};
+
+/// Wait before an endpoint is asked again: this, doubled with each round, ...
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// ... up to this; each wait is a random part between half and all of it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long an endpoint that failed comes last, doubled with each failure in a row ...
+const FIRST_PENALTY: Duration = Duration::from_millis(500);
+/// ... up to this.
+const LONGEST_PENALTY: Duration = Duration::from_secs(30);
+
+/// How an endpoint has been doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Scheme, host and port.
+    pub endpoint: String,
+    /// Failed attempts since the last answer.
+    pub failures_in_a_row: u32,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    node: Node,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Health {
+    failures: u32,
+    last_until: Instant,
+}
+
+impl Endpoint {
+    /// Asks once and remembers how it went.
+    async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer, EndpointError> {
+        let answer = self.node.ask(question).await;
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match &answer {
+            // A refusal shows that the node is there; being behind passes.
+            Ok(_) | Err(Fault::Refused { .. } | Fault::Behind { .. }) => health.failures = 0,
+            Err(_) => {
+                let penalty = doubled(FIRST_PENALTY, health.failures, LONGEST_PENALTY);
+                health.failures = health.failures.saturating_add(1);
+                health.last_until = Instant::now() + penalty;
+            }
+        }
+        answer.map_err(|fault| EndpointError { endpoint: self.node.label.clone(), fault })
+    }
+
+    async fn ask_patiently<Q: Question>(&self, question: &Q, retries: u32) -> Result<Q::Answer, EndpointError> {
+        let mut attempt = 0;
+        loop {
+            match self.ask(question).await {
+                Err(_) if attempt < retries => pause(attempt).await,
+                outcome => return outcome,
+            }
+            attempt += 1;
+        }
+    }
+
+    fn health(&self) -> Health {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(longest)
+}
+
+async fn pause(round: u32) {
+    let longest = doubled(FIRST_PAUSE, round, LONGEST_PAUSE);
+    tokio::time::sleep(longest.mul_f64(rand::random_range(0.5..=1.0))).await;
+}
+
+/// All endpoints of the configuration.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    all: Vec<Arc<Endpoint>>,
+    quorum: NonZeroUsize,
+    retries: u32,
+}
+
+impl Endpoints {
+    pub(crate) fn new(config: &ChainConfig) -> Result<Self, ChainConfigError> {
+        let client = rpc::client(&config.endpoints, config.timeout)?;
+        let endpoint = |url: &Url| {
+            let node = Node::new(client.clone(), url.clone(), config.timeout);
+            Arc::new(Endpoint { node, health: Mutex::new(Health { failures: 0, last_until: Instant::now() }) })
+        };
+        Ok(Self {
+            all: config.endpoints.iter().map(endpoint).collect(),
+            quorum: config.quorum,
+            retries: config.retries,
+        })
+    }
+
+    pub(crate) fn health(&self) -> Vec<EndpointHealth> {
+        let health = |endpoint: &Arc<Endpoint>| EndpointHealth {
+            endpoint: endpoint.node.label.clone(),
+            failures_in_a_row: endpoint.health().failures,
+        };
+        self.all.iter().map(health).collect()
+    }
+
+    /// The answer of any endpoint, or the one that a quorum of them gives.
+    pub(crate) async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+        if self.quorum == NonZeroUsize::MIN { self.ask_any(question).await } else { self.ask_quorum(question).await }
+    }
+
+    /// The newest block, or of several that endpoints name, the newest that a quorum of them has reached.
+    pub(crate) async fn newest_block(&self, at_least: u64) -> Result<Block, ChainError> {
+        let newest = BlockAt { number: None, at_least };
+        if self.quorum == NonZeroUsize::MIN {
+            return self.ask_any(&newest).await;
+        }
+        match self.votes(&newest).await {
+            Votes::Agreed(block) => Ok(block),
+            Votes::Split(mut blocks) if blocks.len() >= self.quorum.get() => {
+                blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
+                let reached = blocks[self.quorum.get() - 1].number;
+                self.ask_quorum(&BlockAt { number: Some(reached), at_least }).await
+            }
+            Votes::Split(_) => Err(ChainError::Disagreement),
+            Votes::Silent(error) => Err(error),
+        }
+    }
+
+    /// Every endpoint's answer to `question`, with its label, in the order of the configuration.
+    pub(crate) async fn ask_each<Q: Question>(&self, question: &Q) -> Vec<(String, Result<Q::Answer, EndpointError>)> {
+        let mut asked = self.ask_all(question);
+        let mut answers: Vec<_> = Vec::with_capacity(self.all.len());
+        while let Some(Ok(answer)) = asked.join_next().await {
+            answers.push(answer);
+        }
+        answers.sort_unstable_by_key(|(index, _)| *index);
+        answers.into_iter().map(|(index, answer)| (self.all[index].node.label.clone(), answer)).collect()
+    }
+
+    pub(crate) fn quorum(&self) -> usize {
+        self.quorum.get()
+    }
+
+    /// Tries endpoints one after another, those that lately failed last, until one answers.
+    async fn ask_any<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+        let mut order: Vec<&Endpoint> = self.all.iter().map(AsRef::as_ref).collect();
+        let now = Instant::now();
+        order.sort_by_key(|endpoint| {
+            let health = endpoint.health();
+            (health.failures > 0 && health.last_until > now).then_some(health.last_until)
+        });
+        let mut attempt = 0;
+        loop {
+            let endpoint = order[attempt as usize % order.len()];
+            match endpoint.ask(question).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if attempt >= self.retries => return Err(ChainError::Unanswered { last: Arc::new(error) }),
+                Err(error) => tracing::debug!(
+                    error = &error.fault as &dyn std::error::Error,
+                    endpoint = error.endpoint,
+                    "asking again"
+                ),
+            }
+            attempt += 1;
+            let rounds = attempt / u32::try_from(order.len()).unwrap_or(u32::MAX);
+            if attempt as usize % order.len() == 0 {
+                pause(rounds - 1).await;
+            }
+        }
+    }
+
+    async fn ask_quorum<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+        match self.votes(question).await {
+            Votes::Agreed(answer) => Ok(answer),
+            Votes::Split(_) => Err(ChainError::Disagreement),
+            Votes::Silent(error) => Err(error),
+        }
+    }
+
+    /// Asks all endpoints at once and stops when a quorum of them has given the same answer.
+    async fn votes<Q: Question>(&self, question: &Q) -> Votes<Q::Answer> {
+        let mut asked = self.ask_all(question);
+        let mut answers: Vec<(Q::Answer, usize)> = Vec::new();
+        let mut last_error = None;
+        while let Some(outcome) = asked.join_next().await {
+            match outcome {
+                Ok((_, Ok(answer))) => {
+                    let votes = match answers.iter_mut().find(|(known, _)| *known == answer) {
+                        Some((_, votes)) => {
+                            *votes += 1;
+                            *votes
+                        }
+                        None => {
+                            answers.push((answer.clone(), 1));
+                            1
+                        }
+                    };
+                    if votes >= self.quorum.get() {
+                        return Votes::Agreed(answer);
+                    }
+                }
+                Ok((_, Err(error))) => last_error = Some(error),
+                Err(_) => return Votes::Silent(ChainError::Interrupted),
+            }
+        }
+        match last_error {
+            // With the silent endpoints a quorum could still have come together: nobody is known to be wrong.
+            Some(error) if answers.len() <= 1 => Votes::Silent(ChainError::Unanswered { last: Arc::new(error) }),
+            _ => Votes::Split(answers.into_iter().flat_map(|(answer, votes)| vec![answer; votes]).collect()),
+        }
+    }
+
+    fn ask_all<Q: Question>(&self, question: &Q) -> JoinSet<(usize, Result<Q::Answer, EndpointError>)> {
+        let mut asked = JoinSet::new();
+        for (index, endpoint) in self.all.iter().enumerate() {
+            let (endpoint, question, retries) = (Arc::clone(endpoint), question.clone(), self.retries);
+            asked.spawn(async move { (index, endpoint.ask_patiently(&question, retries).await) });
+        }
+        asked
+    }
+}
+
+/// What several endpoints answered.
+enum Votes<A> {
+    /// A quorum gave this answer.
+    Agreed(A),
+    /// These answers, none of them often enough; at least two are different, or too few endpoints are configured to agree.
+    Split(Vec<A>),
+    /// Too few answered at all.
+    Silent(ChainError),
+}
