@@ -1,1 +1,22 @@
 //! The local network, and the end-to-end tests.
+//!
+//! [`Devnet::start`] gives a chain of its own with the published PoCo contracts on it: `anvil` as an owned child, the
+//! contracts deployed in token mode and read back. [`Chain`] plays everybody on it: owners who create resources, buyers who match orders,
+//! schedulers and workers. [`sdk`] prepares the stock `iexec` SDK, so that tests can drive our services with it.
+//!
+//! Nothing here is for production: the accounts and their keys are those that every development chain has.
+
+pub mod anvil;
+pub mod artifacts;
+pub mod contracts;
+pub mod deploy;
+pub mod market;
+mod network;
+pub mod node;
+pub mod npm;
+pub mod process;
+pub mod resources;
+pub mod tasks;
+
+pub use deploy::{Chain, Deployment};
+pub use network::{Account, Devnet, DevnetError, Options, development_accounts};
