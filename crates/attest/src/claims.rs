@@ -91,8 +91,10 @@ pub struct SgxCode {
     /// Security version given by the signer.
     pub isv_svn: u16,
     /// ATTRIBUTES flags, bits numbered from the least significant.
+    #[serde(serialize_with = "bits")]
     pub attributes: u64,
     /// Extended features enabled (XFRM).
+    #[serde(serialize_with = "bits")]
     pub xfrm: u64,
     /// MISCSELECT.
     pub misc_select: u32,
@@ -124,8 +126,10 @@ pub struct TdxCode {
     /// Security version of the TDX module.
     pub module_svn: u8,
     /// TDATTRIBUTES, bits numbered from the least significant.
+    #[serde(serialize_with = "bits")]
     pub attributes: u64,
     /// Extended features enabled (XFAM).
+    #[serde(serialize_with = "bits")]
     pub xfam: u64,
     /// The events behind the registers, if a log came with the quote and explains all four of them.
     pub log: Option<MeasuredLog>,
@@ -138,8 +142,8 @@ pub struct MeasuredLog {
     pub app_id: FixedBytes<20>,
     /// SHA-256 of the application's compose file.
     pub compose_hash: B256,
-    /// Instance id.
-    pub instance_id: FixedBytes<20>,
+    /// Instance id; absent for applications that asked for none.
+    pub instance_id: Option<FixedBytes<20>>,
     /// Events before `system-ready`, with the ones above.
     pub boot: Vec<MeasuredEvent>,
     /// Events after `system-ready`: the application's own.
@@ -175,6 +179,7 @@ pub struct SnpCode {
     /// Chosen by the host at launch.
     pub host_data: B256,
     /// Guest policy, bits numbered from the least significant.
+    #[serde(serialize_with = "bits")]
     pub policy: u64,
     /// SHA-384 of the key that signed the ID block; zero without one.
     pub id_key_digest: FixedBytes<48>,
@@ -263,6 +268,7 @@ pub struct AmdPlatform {
     /// Which kind of key signed the report.
     pub signing_key: AmdSigningKey,
     /// PLATFORM_INFO, bits numbered from the least significant.
+    #[serde(serialize_with = "bits")]
     pub platform_info: u64,
     /// Whether the chip id is hidden from the guest.
     pub mask_chip_key: bool,
@@ -427,6 +433,11 @@ pub enum Revocation {
     Checked,
     /// No list was given.
     NotChecked,
+}
+
+/// Bit fields are written as `0x` and 16 digits: not every JSON reader keeps 64 bits of a number.
+fn bits<S: Serializer>(field: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{field:#018x}"))
 }
 
 fn seconds<S: Serializer>(time: &UnixSeconds, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@
 use strongroom_protocol::UnixSeconds;
 
 use crate::evidence::EvidenceKind;
+pub use crate::intel::EventLogFault;
 
 /// Why [`verify`](crate::verify()) refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +110,7 @@ pub enum EvidenceFault {
     Rejected(String),
     /// The event log does not explain the quote's registers or breaks its own rules.
     #[error("the event log is not acceptable: {0}")]
-    EventLog(String),
+    EventLog(EventLogFault),
     /// Authentic, but made for other report data than expected.
     #[error("the evidence was made for another session, key or purpose")]
     Binding,

@@ -18,13 +18,16 @@
 pub mod anchors;
 pub mod binding;
 pub mod claims;
+mod der_signed;
 pub mod endorsements;
 pub mod error;
 pub mod evidence;
 mod intel;
+pub mod measurement;
 mod nitro;
 mod snp;
 mod verify;
+mod x509;
 
 pub use anchors::{AmdProduct, TrustAnchors, TrustDomain};
 pub use binding::ExpectedBinding;
@@ -32,4 +35,5 @@ pub use claims::{Claims, Verified};
 pub use endorsements::Endorsements;
 pub use error::{EndorsementFault, EvidenceFault, VerifyError};
 pub use evidence::{Evidence, EvidenceKind};
+pub use measurement::Measurement;
 pub use verify::verify;
