@@ -15,6 +15,7 @@
 //! - [`transcript`]: what a release is about, as one hash.
 //! - [`sealing`]: HPKE to an enclave's one-use key.
 //! - [`bundle`]: what a release delivers, as bytes.
+//! - [`release`]: the messages of a release. [`record`]: the journal entry behind it.
 //! - [`time`]: seconds as a type.
 
 pub mod address;
@@ -26,6 +27,8 @@ pub mod enclave_config;
 pub mod ids;
 pub mod multiaddr;
 pub mod names;
+pub mod record;
+pub mod release;
 pub mod sealing;
 pub mod secret;
 pub mod session;
