@@ -322,3 +322,50 @@ static PSS_WITHOUT_TRAILER: AmdPss = AmdPss(AlgorithmIdentifier::from_slice(&[
     0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
     0x02, 0x05, 0x00, 0xa2, 0x03, 0x02, 0x01, 0x30,
 ]));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURIN_VCEK: &[u8] = include_bytes!("../../testdata/snp/turin_vcek.der");
+    const TURIN_ASK: &[u8] = include_bytes!("../../testdata/snp/turin_ask.der");
+    const GENOA_ASK: &[u8] = include_bytes!("../../testdata/snp/genoa_ask.der");
+
+    /// Dates of the Turin VCEK, the shortest on its path.
+    const VALID_FROM: UnixSeconds = UnixSeconds(1_730_927_640);
+    const VALID_UNTIL: UnixSeconds = UnixSeconds(1_951_766_040);
+
+    fn verify(ask: &[u8], now: UnixSeconds) -> Result<Path, VerifyError> {
+        let endorsements = AmdEndorsements::new(TURIN_VCEK.to_vec(), ask.to_vec(), None, now).unwrap();
+        let vek = Vek::parse(TURIN_VCEK).unwrap();
+        verify_path(&vek, &endorsements, &TrustAnchors::production(), now)
+    }
+
+    #[test]
+    fn a_real_turin_certificate_states_chip_and_firmware() {
+        let vek = Vek::parse(TURIN_VCEK).unwrap();
+        assert_eq!((vek.product, vek.kind()), (AmdProduct::Turin, KeyKind::Vcek));
+        assert_eq!(vek.tcb, SnpTcb { fmc: 1, bootloader: 1, tee: 1, snp: 1, microcode: 1 });
+        let mut chip_id = [0; 64];
+        chip_id[..8].copy_from_slice(&[1; 8]);
+        assert_eq!(vek.chip_id, Some(chip_id));
+    }
+
+    #[test]
+    fn a_real_turin_certificate_leads_to_the_turin_root_within_its_dates() {
+        for now in [VALID_FROM, VALID_UNTIL] {
+            let path = verify(TURIN_ASK, now).unwrap();
+            assert_eq!(path.trust_domain, TrustDomain::Production);
+            assert_eq!(hex::encode(path.root), "1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a");
+            assert_eq!(path.valid_until, VALID_UNTIL);
+        }
+        for now in [VALID_FROM.0 - 1, VALID_UNTIL.0 + 1] {
+            assert!(verify(TURIN_ASK, UnixSeconds(now)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_real_turin_certificate_does_not_lead_to_the_root_of_another_product() {
+        assert!(verify(GENOA_ASK, VALID_FROM).is_err());
+    }
+}
