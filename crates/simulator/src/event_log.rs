@@ -30,7 +30,12 @@ pub struct BootEvent {
 impl BootEvent {
     /// A measurement of `content`: digest SHA-384, event type `EV_EVENT_TAG` (6).
     pub fn of(content: &[u8]) -> Self {
-        Self { event_type: 6, digest: Sha384::digest(content).into() }
+        Self::extended(Sha384::digest(content).into())
+    }
+
+    /// A measurement of which only the digest is known: event type `EV_EVENT_TAG` (6).
+    pub fn extended(digest: [u8; 48]) -> Self {
+        Self { event_type: 6, digest }
     }
 }
 
@@ -58,6 +63,11 @@ impl RuntimeEvent {
         hash.update(b":");
         hash.update(&self.payload);
         hash.finalize().into()
+    }
+
+    /// The event as it stands in the JSON log.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&JsonEvent::from(self)).expect("numbers and strings always serialise")
     }
 }
 
@@ -146,13 +156,7 @@ impl EventLog {
                 event_payload: String::new(),
             })
         });
-        let runtime = self.runtime.iter().map(|event| JsonEvent {
-            imr: 3,
-            event_type: RUNTIME_EVENT_TYPE,
-            digest: hex::encode(event.digest()),
-            event: &event.name,
-            event_payload: hex::encode(&event.payload),
-        });
+        let runtime = self.runtime.iter().map(JsonEvent::from);
         serde_json::to_string(&boot.chain(runtime).collect::<Vec<_>>()).expect("numbers and strings always serialise")
     }
 }
@@ -169,4 +173,16 @@ struct JsonEvent<'a> {
     digest: String,
     event: &'a str,
     event_payload: String,
+}
+
+impl<'a> From<&'a RuntimeEvent> for JsonEvent<'a> {
+    fn from(event: &'a RuntimeEvent) -> Self {
+        Self {
+            imr: 3,
+            event_type: RUNTIME_EVENT_TYPE,
+            digest: hex::encode(event.digest()),
+            event: &event.name,
+            event_payload: hex::encode(&event.payload),
+        }
+    }
 }

@@ -11,7 +11,7 @@ pub use measured::{SgxMeasured, TdxFormat, TdxMeasured};
 pub use statements::{Advised, IntelStatements, ModuleLevel, PlatformLevel, QeLevel};
 
 use strongroom_attest::endorsements::{IntelEndorsements, IntelParts};
-use strongroom_attest::{Endorsements, EvidenceKind};
+use strongroom_attest::{EndorsementFault, Endorsements, EvidenceKind};
 use strongroom_protocol::UnixSeconds;
 
 use crate::dates::Validity;
@@ -111,10 +111,8 @@ impl IntelAuthority {
         kind: EvidenceKind,
         statements: &IntelStatements,
         fetched_at: UnixSeconds,
-    ) -> Endorsements {
-        let parts = self.parts(kind, statements);
-        let intel = IntelEndorsements::new(parts, fetched_at).expect("a simulated set is far below the size cap");
-        Endorsements::Intel(intel)
+    ) -> Result<Endorsements, EndorsementFault> {
+        IntelEndorsements::new(self.parts(kind, statements), fetched_at).map(Endorsements::Intel)
     }
 
     /// The same as the separate answers of the provisioning service.

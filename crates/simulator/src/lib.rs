@@ -10,6 +10,7 @@
 //! wrong — measurement, debug bit, security versions, dates, revoked serials — is a field of those structs; their defaults
 //! make evidence that is accepted with an up-to-date platform.
 
+pub mod agent;
 pub mod dates;
 pub mod event_log;
 pub mod intel;
@@ -21,7 +22,7 @@ pub use intel::{IntelMachine, IntelStatements, SgxMeasured, TdxFormat, TdxMeasur
 
 use strongroom_attest::anchors::DevelopmentAnchors;
 use strongroom_attest::endorsements::IntelParts;
-use strongroom_attest::{Endorsements, Evidence, EvidenceKind, TrustAnchors};
+use strongroom_attest::{EndorsementFault, Endorsements, Evidence, EvidenceFault, EvidenceKind, TrustAnchors};
 use strongroom_protocol::UnixSeconds;
 
 use crate::intel::IntelAuthority;
@@ -88,15 +89,18 @@ impl Simulator {
     /// `kind` is [`EvidenceKind::Sgx`] or [`EvidenceKind::Tdx`]; any other kind gets the endorsements for TDX.
     pub fn intel_endorsements(&self, kind: EvidenceKind, now: UnixSeconds) -> Endorsements {
         self.intel_endorsements_of(kind, &IntelStatements::current_at(now), now)
+            .expect("the default statements are well-formed")
     }
 
     /// What the simulated Intel says when it is made to say `statements`, as if fetched at `fetched_at`.
+    ///
+    /// Fails if the verifier refuses the set before it is used, for example for a status that it does not know.
     pub fn intel_endorsements_of(
         &self,
         kind: EvidenceKind,
         statements: &IntelStatements,
         fetched_at: UnixSeconds,
-    ) -> Endorsements {
+    ) -> Result<Endorsements, EndorsementFault> {
         self.intel.endorsements(kind, statements, fetched_at)
     }
 
@@ -127,7 +131,7 @@ pub struct SimulatedEvidence {
 
 impl SimulatedEvidence {
     /// As the tagged evidence that the verifier takes. Fails only for a document or log above the verifier's size caps.
-    pub fn evidence(&self) -> Result<Evidence, strongroom_attest::EvidenceFault> {
+    pub fn evidence(&self) -> Result<Evidence, EvidenceFault> {
         let evidence = Evidence::new(self.kind, self.document.clone())?;
         match &self.event_log {
             Some(log) => evidence.with_event_log(log.clone().into_bytes()),

@@ -2,10 +2,14 @@
 
 use dcap_qvl::configs::RingConfig;
 use dcap_qvl::verify::QuoteVerifier;
-use strongroom_attest::EvidenceKind;
+use strongroom_attest::claims::{Code, IntelTcbStatus, Platform, Tcb};
 use strongroom_attest::endorsements::IntelParts;
+use strongroom_attest::{EvidenceKind, ExpectedBinding, TrustAnchors, TrustDomain, verify};
 use strongroom_protocol::UnixSeconds;
-use strongroom_simulator::{IntelMachine, IntelStatements, SgxMeasured, Simulator, TdxFormat, TdxMeasured};
+use strongroom_simulator::{
+    AppIdentity, IntelMachine, IntelStatements, RuntimeEvent, SgxMeasured, SimulatedEvidence, Simulator, TdxFormat,
+    TdxMeasured,
+};
 
 const NOW: UnixSeconds = UnixSeconds(1_790_000_000);
 
@@ -28,24 +32,91 @@ fn collateral(parts: IntelParts) -> dcap_qvl::QuoteCollateralV3 {
     }
 }
 
+/// Every kind of simulated evidence, with a name for messages.
+fn corpus(simulator: &Simulator, report_data: [u8; 64]) -> Vec<(String, SimulatedEvidence)> {
+    let mut corpus = vec![("SGX".to_owned(), simulator.sgx(&SgxMeasured::default(), report_data))];
+    for format in TdxFormat::ALL {
+        let measured = TdxMeasured { format, ..TdxMeasured::default() };
+        corpus.push((format!("TDX {format:?}"), simulator.tdx(&measured, report_data)));
+    }
+    corpus
+}
+
+#[test]
+fn every_kind_is_accepted_under_the_development_root_and_marked_as_such() {
+    let simulator = simulator();
+    let report_data = [0x5a; 64];
+    for (name, simulated) in corpus(&simulator, report_data) {
+        let endorsements = simulator.endorsements(simulated.kind, NOW);
+        let evidence = simulated.evidence().unwrap();
+        let binding = ExpectedBinding::new(report_data);
+        let verified = verify(&evidence, &endorsements, &binding, &simulator.anchors(), NOW);
+        let claims = verified.unwrap_or_else(|error| panic!("{name}: {error}")).claims().clone();
+        assert_eq!(claims.trust_domain, TrustDomain::Development("simulator".to_owned()), "{name}");
+        assert_eq!(claims.kind, simulated.kind, "{name}");
+        assert_eq!(claims.report_data.0, report_data, "{name}");
+        assert!(!claims.debug, "{name}");
+    }
+}
+
+#[test]
+fn every_kind_is_refused_under_the_vendors_roots_and_under_those_of_another_seed() {
+    let simulator = simulator();
+    let report_data = [0x5a; 64];
+    let others = Simulator::from_seed([8; 32]).anchors();
+    for (name, simulated) in corpus(&simulator, report_data) {
+        let endorsements = simulator.endorsements(simulated.kind, NOW);
+        let evidence = simulated.evidence().unwrap();
+        let binding = ExpectedBinding::new(report_data);
+        for anchors in [TrustAnchors::production(), others.clone()] {
+            assert!(verify(&evidence, &endorsements, &binding, &anchors, NOW).is_err(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_the_caller_chose_is_what_the_claims_say() {
+    let simulator = simulator();
+    let app = AppIdentity { compose_hash: [3; 32], os_image_hash: Some([4; 32]), ..AppIdentity::default() };
+    let mut measured = TdxMeasured { mrtd: [1; 48], attributes: 1 << 28 | 1 << 30, ..TdxMeasured::of_app(&app) };
+    measured.log.extend(RuntimeEvent::new("app.image", [5; 32]));
+    let simulated = simulator.tdx(&measured, [0; 64]);
+    let statements = IntelStatements::current_at(NOW).with_status("SWHardeningNeeded", &["INTEL-SA-00615"]);
+    let endorsements = simulator.intel_endorsements_of(EvidenceKind::Tdx, &statements, NOW).unwrap();
+    let binding = ExpectedBinding::new([0; 64]);
+    let verified = verify(&simulated.evidence().unwrap(), &endorsements, &binding, &simulator.anchors(), NOW).unwrap();
+    let claims = verified.claims();
+    let Code::Tdx(code) = &claims.code else { panic!("{:?}", claims.code) };
+    assert_eq!(code.mrtd.0, [1; 48]);
+    assert_eq!(code.attributes, measured.attributes);
+    assert_eq!(code.rtmrs.map(|register| register.0), measured.log.registers());
+    let log = code.log.as_ref().unwrap();
+    assert_eq!(log.compose_hash.0, [3; 32]);
+    assert_eq!(log.app_id.0, [3; 20]);
+    assert_eq!(log.application_event("app.image"), Some(&[5; 32][..]));
+    let Tcb::Intel(tcb) = &claims.tcb else { panic!("{:?}", claims.tcb) };
+    assert_eq!(tcb.status, IntelTcbStatus::SWHardeningNeeded);
+    assert_eq!(tcb.advisories, ["INTEL-SA-00615"]);
+    let Platform::Intel(platform) = &claims.platform else { panic!("{:?}", claims.platform) };
+    assert_eq!(platform.fmspc.0, IntelMachine::default().fmspc);
+}
+
 #[test]
 fn the_quote_library_accepts_every_simulated_intel_quote_under_the_simulated_root_and_not_under_intels() {
     let simulator = simulator();
     let report_data = [0x5a; 64];
-    let mut quotes = vec![(EvidenceKind::Sgx, simulator.sgx(&SgxMeasured::default(), report_data).document)];
-    for format in TdxFormat::ALL {
-        let measured = TdxMeasured { format, ..TdxMeasured::default() };
-        quotes.push((EvidenceKind::Tdx, simulator.tdx(&measured, report_data).document));
-    }
     let root = simulator.development_anchors().intel_root.unwrap();
     let statements = IntelStatements::current_at(NOW);
-    for (kind, quote) in quotes {
+    for (name, SimulatedEvidence { kind, document: quote, .. }) in corpus(&simulator, report_data) {
+        if !matches!(kind, EvidenceKind::Sgx | EvidenceKind::Tdx) {
+            continue;
+        }
         let collateral = collateral(simulator.intel_parts(kind, &statements));
         let verifier = QuoteVerifier::new(root.clone()).with_config::<RingConfig>();
         let report = verifier.verify(&quote, &collateral, NOW.0).unwrap();
-        assert_eq!(report.status.to_string(), "UpToDate");
-        assert_eq!(report.ppid, IntelMachine::default().ppid);
+        assert_eq!(report.status.to_string(), "UpToDate", "{name}");
+        assert_eq!(report.ppid, IntelMachine::default().ppid, "{name}");
         let intel = QuoteVerifier::new_prod().with_config::<RingConfig>();
-        assert!(intel.verify(&quote, &collateral, NOW.0).is_err());
+        assert!(intel.verify(&quote, &collateral, NOW.0).is_err(), "{name}");
     }
 }
