@@ -247,7 +247,7 @@ pub struct IntelPlatform {
 }
 
 /// How an Intel platform protects enclave memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SgxType {
     /// Encryption with an integrity tree.
