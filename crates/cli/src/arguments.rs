@@ -1,0 +1,370 @@
+//! The command line as types: every command, option and help text. Parsing happens here and nothing else does.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use strongroom_protocol::address::{ParseAddressError, parse_checked};
+use strongroom_protocol::{Address, RequesterSecretName};
+use url::Url;
+
+use crate::chains::ChainName;
+use crate::keystore::ScryptCost;
+use crate::wallet::WalletName;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for check commands: the secret is there
+  1  trouble: it could not be done or found out; trying again may help
+  2  the command line is wrong
+  3  refused: the wallet is not allowed to do this
+  4  not found; for check commands: the secret is not there
+  5  already there, and not replaced
+  6  a file, value or setting that was given is not acceptable
+  7  the wallet stays locked: no password, or a wrong one
+
+Every command takes --json: the answer is then one JSON object on standard output, an error is one JSON object on
+standard error. Secrets and passwords are read from files, standard input or hidden prompts, never from arguments.";
+
+/// Keeps confidential assets of iExec apps, datasets and requesters in a Strongroom (or any iExec) SMS.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 120, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, infer_subcommands = false, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) general: General,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct General {
+    /// Answer with one JSON object on standard output; errors are one JSON object on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no progress and no notes
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Settings file [default: strongroom/config.toml in the user's configuration folder]
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of wallets and result keys [default: strongroom in the user's data folder]
+    #[arg(long, global = true, value_name = "FOLDER", env = "STRONGROOM_DATA", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make, import and look at wallets, the keys that sign
+    #[command(subcommand, arg_required_else_help = true)]
+    Wallet(WalletCommand),
+    /// Choose the network, and describe further ones
+    #[command(subcommand, arg_required_else_help = true)]
+    Chain(ChainCommand),
+    /// The developer's secret of an app
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppCommand),
+    /// A requester's named secrets
+    #[command(subcommand, arg_required_else_help = true)]
+    Requester(RequesterCommand),
+    /// The key of an encrypted dataset
+    #[command(subcommand, arg_required_else_help = true)]
+    Dataset(DatasetCommand),
+    /// The key for which results are encrypted
+    #[command(subcommand, arg_required_else_help = true)]
+    Result(ResultCommand),
+    /// Print the completion script of a shell
+    Completion {
+        /// The shell that will read it
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Make a new wallet and encrypt it under a password
+    Create {
+        /// How to call it [default: a name of time and address, as geth and iexec make them]
+        name: Option<WalletName>,
+        #[command(flatten)]
+        folder: WalletFolder,
+        #[command(flatten)]
+        password: PasswordSource,
+        /// Cost of guessing the password: the n of scrypt, a power of two
+        #[arg(long, value_name = "N", default_value_t = ScryptCost::STANDARD)]
+        scrypt_n: ScryptCost,
+    },
+    /// Encrypt an existing private key, or another wallet file, as a wallet here
+    Import {
+        /// How to call it [default: a name of time and address, as geth and iexec make them]
+        // Checked later, so that a private key in its place is not repeated in an error message.
+        name: Option<String>,
+        /// A file with the private key as 64 hex digits, or a wallet file; `-` is standard input [default: standard
+        /// input, or a hidden prompt on a terminal]. The password given is the one of the wallet file, which is kept
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        from_file: Option<PathBuf>,
+        #[command(flatten)]
+        folder: WalletFolder,
+        #[command(flatten)]
+        password: PasswordSource,
+        /// Cost of guessing the password: the n of scrypt, a power of two
+        #[arg(long, value_name = "N", default_value_t = ScryptCost::STANDARD)]
+        scrypt_n: ScryptCost,
+        /// Catches a key typed as an argument, so that it is not repeated in an error message.
+        #[arg(hide = true)]
+        misplaced: Vec<OsString>,
+    },
+    /// Show a wallet's address and file; the password is not needed
+    Show {
+        #[command(flatten)]
+        wallet: WalletChoice,
+    },
+    /// List the wallets
+    List {
+        #[command(flatten)]
+        folder: WalletFolder,
+    },
+    /// Make a wallet the one that is used when none is named
+    Use {
+        /// Name or address
+        wallet: String,
+        #[command(flatten)]
+        folder: WalletFolder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChainCommand {
+    /// Describe a network of your own
+    Add(ChainDescription),
+    /// Make a network the one that is used when none is named
+    Use {
+        /// Name of the network
+        name: ChainName,
+    },
+    /// List the networks
+    List,
+    /// Show one network
+    Show {
+        /// Name of the network [default: the one in use]
+        name: Option<ChainName>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainDescription {
+    /// How to call it: lower-case letters, digits and hyphens
+    pub(crate) name: ChainName,
+    /// Number of the chain
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) chain_id: u64,
+    /// Address of the PoCo hub contract
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) hub: Address,
+    /// JSON-RPC endpoint of a node; may be given several times
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) rpc: Vec<Url>,
+    /// Where the SMS answers: scheme, host and port, without a path
+    #[arg(long, value_name = "URL")]
+    pub(crate) sms: Url,
+    /// Allow an SMS without TLS on another machine: everybody on the way can read the secrets
+    #[arg(long)]
+    pub(crate) danger_plain_http: bool,
+    /// Replace a network of the same name
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Use it from now on
+    #[arg(long = "use")]
+    pub(crate) use_it: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppCommand {
+    /// Push the app's secret. It can never be changed afterwards
+    PushSecret {
+        /// Address of the app
+        #[arg(value_parser = address)]
+        app: Address,
+        #[command(flatten)]
+        push: Push,
+    },
+    /// Say whether the app has its secret
+    CheckSecret {
+        /// Address of the app
+        #[arg(value_parser = address)]
+        app: Address,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequesterCommand {
+    /// Push a secret under a name. It can never be changed afterwards
+    PushSecret {
+        /// Name: 1 to 64 characters from 0-9, A-Z, a-z, - and _
+        name: RequesterSecretName,
+        #[command(flatten)]
+        push: Push,
+    },
+    /// Say whether a requester has a secret of this name
+    CheckSecret {
+        /// Name: 1 to 64 characters from 0-9, A-Z, a-z, - and _
+        name: RequesterSecretName,
+        /// Address of the requester [default: the wallet]
+        #[arg(value_parser = address)]
+        requester: Option<Address>,
+        #[command(flatten)]
+        wallet: WalletChoice,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatasetCommand {
+    /// Push the dataset's key. It can never be changed afterwards
+    PushSecret {
+        /// Address of the dataset
+        #[arg(value_parser = address)]
+        dataset: Address,
+        #[command(flatten)]
+        push: Push,
+    },
+    /// Say whether the dataset has its key
+    CheckSecret {
+        /// Address of the dataset
+        #[arg(value_parser = address)]
+        dataset: Address,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResultCommand {
+    /// Push the wallet's public key for results. Makes an RSA-4096 pair when the wallet has none
+    #[command(after_help = "\
+The private half stays in the data folder, in result-keys/ADDRESS.NUMBER.private.pem, encrypted under the wallet's
+password (PKCS#8). Programs that want it in the clear get it by: openssl pkcs8 -in FILE -out PLAIN.pem
+Pairs are never overwritten: results that are already encrypted need the old ones.")]
+    PushEncryptionKey {
+        /// Push this public key (PEM, RSA) instead of one of ours
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "new_pair")]
+        public_key: Option<PathBuf>,
+        /// Make a new pair even though the wallet has one
+        #[arg(long)]
+        new_pair: bool,
+        /// Replace the key that the SMS has
+        #[arg(long)]
+        force_update: bool,
+        #[command(flatten)]
+        wallet: WalletChoice,
+        #[command(flatten)]
+        password: PasswordSource,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Say whether an account has a key for results
+    CheckEncryptionKey {
+        /// Address of the account [default: the wallet]
+        #[arg(value_parser = address)]
+        account: Option<Address>,
+        #[command(flatten)]
+        wallet: WalletChoice,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+/// What every command that pushes a value takes.
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// Read the value from this file, byte for byte; `-` is standard input [default: standard input, or a hidden prompt on
+    /// a terminal]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Drop one line break at the end of a value from a file or standard input (`echo` adds one); without this it is part
+    /// of the value
+    #[arg(long)]
+    pub(crate) trim: bool,
+    #[command(flatten)]
+    pub(crate) wallet: WalletChoice,
+    #[command(flatten)]
+    pub(crate) password: PasswordSource,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Catches a value typed as an argument, so that it is not repeated in an error message.
+    #[arg(hide = true)]
+    pub(crate) misplaced: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WalletFolder {
+    /// Folder of wallet files; `ethereum` is the one that geth and iexec use [default: wallets in the data folder]
+    #[arg(long, value_name = "FOLDER", env = "STRONGROOM_KEYSTORE", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) keystore: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WalletChoice {
+    /// Wallet, by name or address [default: the one in use, or the only one]
+    #[arg(long, value_name = "NAME|ADDRESS", env = "STRONGROOM_WALLET", hide_env_values = true)]
+    pub(crate) wallet: Option<String>,
+    #[command(flatten)]
+    pub(crate) folder: WalletFolder,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PasswordSource {
+    /// Read the wallet's password from this file; one line break at the end is dropped [default: a hidden prompt]
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Read the wallet's password from standard input; one line break at the end is dropped
+    #[arg(long, conflicts_with = "password_file")]
+    pub(crate) password_stdin: bool,
+}
+
+/// Which SMS, and how patiently.
+#[derive(Debug, Args)]
+pub(crate) struct Service {
+    /// Network, by name [default: the one in use]
+    #[arg(long, value_name = "NAME", env = "STRONGROOM_CHAIN", hide_env_values = true)]
+    pub(crate) chain: Option<ChainName>,
+    /// Ask this SMS instead of the network's
+    #[arg(long, value_name = "URL", env = "STRONGROOM_SMS", hide_env_values = true)]
+    pub(crate) sms: Option<Url>,
+    /// Longest wait for one answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+    /// How often to ask again when the SMS is busy (429, 503); at most half a minute between two tries
+    #[arg(long, value_name = "TIMES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub(crate) retries: u32,
+}
+
+fn address(text: &str) -> Result<Address, ParseAddressError> {
+    parse_checked(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_address_with_a_mistyped_digit_is_refused_where_it_is_typed() {
+        let parse = |app: &str| Arguments::try_parse_from(["strongroom", "app", "check-secret", app]);
+        assert!(parse("0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1").is_ok());
+        let error = parse("0x1A642f0E3c3aF545E7AcBD38b07251B3990914F1").unwrap_err().to_string();
+        assert!(error.contains("0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"), "{error}");
+    }
+}

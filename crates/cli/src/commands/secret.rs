@@ -1,0 +1,156 @@
+//! `strongroom app`, `requester` and `dataset`: pushing a secret that can never be changed, and asking whether it is there.
+
+use serde_json::{Value, json};
+use strongroom_protocol::address::checksummed;
+use strongroom_protocol::{Address, RequesterSecretName, SecretId, SigningKey, challenge};
+
+use crate::arguments::{Push, Service, WalletChoice};
+use crate::chains::{Chain, ChainName, check_sms_url};
+use crate::commands::Session;
+use crate::config::Config;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Answer;
+use crate::secret_input::{SecretInput, Source, read_value, refuse_misplaced};
+use crate::sms::{Patience, Sms, SmsError, describe};
+
+/// `app push-secret`
+pub(crate) fn push_app(session: &Session<'_>, app: Address, push: &Push) -> Result<Answer, CliError> {
+    push_secret(session, push, |_| SecretId::App(app))
+}
+
+/// `app check-secret`
+pub(crate) fn check_app(session: &Session<'_>, app: Address, service: &Service) -> Result<Answer, CliError> {
+    check(session, &SecretId::App(app), &session.config()?, service)
+}
+
+/// `dataset push-secret`
+pub(crate) fn push_dataset(session: &Session<'_>, dataset: Address, push: &Push) -> Result<Answer, CliError> {
+    push_secret(session, push, |_| SecretId::Dataset(dataset))
+}
+
+/// `dataset check-secret`
+pub(crate) fn check_dataset(session: &Session<'_>, dataset: Address, service: &Service) -> Result<Answer, CliError> {
+    check(session, &SecretId::Dataset(dataset), &session.config()?, service)
+}
+
+/// `requester push-secret`
+pub(crate) fn push_requester(
+    session: &Session<'_>,
+    name: RequesterSecretName,
+    push: &Push,
+) -> Result<Answer, CliError> {
+    push_secret(session, push, |owner| SecretId::Requester { owner, name })
+}
+
+/// `requester check-secret`
+pub(crate) fn check_requester(
+    session: &Session<'_>,
+    name: RequesterSecretName,
+    requester: Option<Address>,
+    wallet: &WalletChoice,
+    service: &Service,
+) -> Result<Answer, CliError> {
+    let config = session.config()?;
+    let owner = match requester {
+        Some(address) => address,
+        None => session.wallet(wallet, &config)?.address()?,
+    };
+    check(session, &SecretId::Requester { owner, name }, &config, service)
+}
+
+/// Everything that can go wrong here goes wrong before the password is asked, and that before anything is sent.
+fn push_secret(
+    session: &Session<'_>,
+    push: &Push,
+    id_for: impl FnOnce(Address) -> SecretId,
+) -> Result<Answer, CliError> {
+    refuse_misplaced("a secret", &push.misplaced)?;
+    let config = session.config()?;
+    let target = Target::find(&config, &push.service)?;
+    let wallet = session.wallet(&push.wallet, &config)?;
+    let source = Source::beside_password("the secret", push.from_file.as_deref(), &push.password)?;
+    let SecretInput { value, ends_with_line_break } = read_value(&source, push.trim)?;
+    if ends_with_line_break {
+        session.screen.note("the secret ends with a line break, which is part of it; --trim drops one");
+    }
+    let (key, _) = session.unlock(&wallet, &push.password)?;
+    let id = id_for(key.address());
+    let signature = key.sign(challenge::push(&id, None, &value));
+    target.ask(session, "Pushing the secret", async |sms| sms.create(&id, &value, signature).await)?;
+    Ok(target.pushed(&id, &key, false))
+}
+
+/// Asks whether a secret is there. Absent is an answer, with an exit code of its own, and not an error.
+pub(crate) fn check(
+    session: &Session<'_>,
+    id: &SecretId,
+    config: &Config,
+    service: &Service,
+) -> Result<Answer, CliError> {
+    let target = Target::find(config, service)?;
+    let exists = target.ask(session, "Asking the SMS", async |sms| sms.has(id).await)?;
+    let mut json = target.about(id);
+    json["exists"] = exists.into();
+    let text = format!("{} {}.", capitalised(&describe(id)), if exists { "is there" } else { "is not there" });
+    Ok(Answer { exit: if exists { Exit::Done } else { Exit::NotFound }, text, json })
+}
+
+/// The SMS that is meant.
+pub(crate) struct Target {
+    chain_name: ChainName,
+    chain: Chain,
+    patience: Patience,
+}
+
+impl Target {
+    /// The SMS that was named, else the one of the network that was named, else of the one in use.
+    pub(crate) fn find(config: &Config, service: &Service) -> Result<Self, CliError> {
+        let (chain_name, mut chain, _) = config.chain(service.chain.as_ref())?;
+        if let Some(sms) = &service.sms {
+            check_sms_url(sms, chain.danger_plain_http)?;
+            chain.sms = sms.clone();
+        }
+        let timeout = std::time::Duration::from_secs(service.timeout);
+        Ok(Self { chain_name, chain, patience: Patience { timeout, retries: service.retries } })
+    }
+
+    /// Talks to the SMS, showing that it is being waited for.
+    pub(crate) fn ask<T>(
+        &self,
+        session: &Session<'_>,
+        what: &str,
+        question: impl AsyncFnOnce(&Sms) -> Result<T, SmsError>,
+    ) -> Result<T, CliError> {
+        let sms = Sms::new(self.chain.sms.clone(), self.patience)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+        Ok(session.screen.while_doing(what, || runtime.block_on(question(&sms)))?)
+    }
+
+    /// The answer to a push that was acknowledged.
+    pub(crate) fn pushed(&self, id: &SecretId, by: &SigningKey, updated: bool) -> Answer {
+        let mut json = self.about(id);
+        json["pushed"] = true.into();
+        json["updated"] = updated.into();
+        json["wallet"] = checksummed(&by.address()).into();
+        let done = if updated { "was replaced" } else { "is stored" };
+        Answer::done(format!("{} {done} by {}.", capitalised(&describe(id)), self.chain.sms), json)
+    }
+
+    /// The members that every answer about a secret has.
+    fn about(&self, id: &SecretId) -> Value {
+        json!({
+            "kind": id.kind().to_string(),
+            "address": checksummed(&id.address()),
+            "name": Some(id.name()).filter(|name| !name.is_empty()),
+            "chain": self.chain_name,
+            "chain_id": self.chain.chain_id,
+            "sms": self.chain.sms,
+        })
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
