@@ -16,6 +16,7 @@ pub mod node;
 pub mod npm;
 pub mod process;
 pub mod resources;
+pub mod sdk;
 pub mod tasks;
 
 pub use deploy::{Chain, Deployment};

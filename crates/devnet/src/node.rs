@@ -5,16 +5,19 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::Ethereum;
 use alloy::providers::{Provider, RootProvider};
+use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::transports::TransportError;
+use alloy::transports::http::Http;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use alloy_sol_types::{SolCall, SolEvent};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -26,12 +29,15 @@ const RECEIPT_PATIENCE: Duration = Duration::from_mins(2);
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The address is not an HTTP address.
-    #[error("`{url}` is not an address of a node; write it like http://127.0.0.1:8545")]
+    /// The address is not one of plain HTTP. Local networks need no TLS.
+    #[error("`{url}` is not an address of a local node; write it like http://127.0.0.1:8545")]
     Url {
         /// What was given.
         url: String,
     },
+    /// No HTTP client could be made.
+    #[error("the HTTP client could not be made")]
+    Client(#[source] reqwest::Error),
     /// No answer, or an error as answer: the node is down, or the contract refuses.
     #[error("{what} failed: {source}")]
     Rpc {
@@ -108,10 +114,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node at an HTTP address. Nothing is sent yet.
+    /// A node at an address that begins with `http://`. Nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, NodeError> {
-        let parsed = url.parse().map_err(|_| NodeError::Url { url: url.to_owned() })?;
-        Ok(Self { provider: RootProvider::new_http(parsed), url: url.to_owned() })
+        let bad = || NodeError::Url { url: url.to_owned() };
+        let parsed: reqwest::Url = url.parse().map_err(|_| bad())?;
+        if parsed.scheme() != "http" {
+            return Err(bad());
+        }
+        let client = client_without_tls().map_err(NodeError::Client)?;
+        let client = RpcClient::new(Http::with_client(client, parsed), true);
+        Ok(Self { provider: RootProvider::new(client), url: url.to_owned() })
     }
 
     /// Its address.
@@ -268,6 +280,18 @@ impl Node {
             pause = (pause * 2).min(Duration::from_millis(100));
         }
     }
+}
+
+/// A client for plain HTTP. Without these settings it would ask for a process-wide choice of cryptography, even though it
+/// never uses any.
+fn client_without_tls() -> reqwest::Result<reqwest::Client> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the suites of the default protocol versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()
 }
 
 /// The first event of this kind that `emitter` left in a receipt.

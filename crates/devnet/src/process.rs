@@ -124,14 +124,8 @@ impl OwnedProcess {
         self.child.try_wait()
     }
 
-    /// Kills the process (SIGKILL) and waits for its end. The same as dropping it, said aloud.
-    pub fn kill(self) {
-        drop(self);
-    }
-}
-
-impl Drop for OwnedProcess {
-    fn drop(&mut self) {
+    /// Kills the process (SIGKILL) and waits for its end; it stays dead.
+    pub fn kill(&mut self) {
         // The leash goes first: once the child is reaped, its number may belong to somebody else.
         if let Some(mut leash) = self.leash.take() {
             let _ = leash.kill();
@@ -139,6 +133,12 @@ impl Drop for OwnedProcess {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for OwnedProcess {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
