@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use strongroom_protocol::signature::{Signature, eip191_digest};
-use strongroom_protocol::snapshot::Block;
+use strongroom_protocol::snapshot::{Block, TaskSnapshot};
+use strongroom_protocol::{TaskId, UnixSeconds};
 use tokio::time::Instant;
 
 use crate::config::{ChainConfig, ChainConfigError};
@@ -17,9 +19,13 @@ use crate::head::{Head, HeadTracker};
 use crate::owners::{self, AssetKind, Found, Owner, OwnerCache};
 use crate::reader::{Reading, Step, Word};
 use crate::rpc::{ChainId, ReadContracts};
+use crate::snapshot;
 
 /// What a contract that owns something may spend to judge a signature.
 const SIGNATURE_GAS: u32 = 5_000_000;
+
+/// What each question to a hub may cost that may be something else; old contracts burn all they have.
+const CHECK_GAS: u32 = 500_000;
 
 /// A cheap handle to the chain; clones share connections, newest block and cache.
 ///
@@ -143,6 +149,25 @@ impl Chain {
         self.look(|signed| *signed, signed_at).await
     }
 
+    /// All the chain says about `task`, read at one block in one round trip; `None` if no task of this id was ever
+    /// initialised. `now` is only used for the limit of block age, if one is configured.
+    pub async fn snapshot(&self, task: TaskId, now: UnixSeconds) -> Result<Option<TaskSnapshot>, ChainError> {
+        let read_at = |block| async move {
+            self.refuse_old(&block, now)?;
+            let reading = self.read_at(&block, &snapshot::snapshot_steps(self.shared.config.hub, task)).await?;
+            snapshot::read_snapshot(block, task, &reading)
+        };
+        self.look(Option::is_some, read_at).await
+    }
+
+    fn refuse_old(&self, block: &Block, now: UnixSeconds) -> Result<(), ChainError> {
+        let age = Duration::from_secs(now.0.saturating_sub(block.time.0));
+        match self.shared.config.max_block_age {
+            Some(limit) if age > limit => Err(ChainError::StaleHead { age, limit }),
+            _ => Ok(()),
+        }
+    }
+
     /// Asks at a recent block. A denial is asked again at the newest block, and so is what nodes refused to answer, because
     /// the chain may have been reorganised.
     async fn look<T, F>(&self, is_granted: impl Fn(&T) -> bool, ask: impl Fn(Block) -> F) -> Result<T, ChainError>
@@ -155,7 +180,7 @@ impl Chain {
         let answer = ask(head.block).await;
         let stands = match &answer {
             Ok(answer) => is_granted(answer),
-            Err(error) => !error.is_refusal_of_node(),
+            Err(error) => !error.may_pass_with_a_newer_block(),
         };
         if stands || head.asked >= started {
             return answer;
@@ -210,11 +235,11 @@ impl Chain {
 
 /// The program that looks whether there is a hub: what [`judge_hub`] reads.
 fn hub_steps(hub: Address) -> Vec<Step> {
-    let mut steps = vec![Step::code_size(hub), Step::call::<domainCall>(hub, vec![])];
+    let mut steps = vec![Step::code_size(hub), Step::call::<domainCall>(hub, vec![]).with_gas(CHECK_GAS)];
     for kind in AssetKind::ALL {
         let registry = Word::Answer { step: steps.len(), word: 0 };
-        steps.push(kind.registry(hub));
-        steps.push(Step::call_for_word::<isRegisteredCall>(registry, vec![hub.into()]));
+        steps.push(kind.registry(hub).with_gas(CHECK_GAS));
+        steps.push(Step::call_for_word::<isRegisteredCall>(registry, vec![hub.into()]).with_gas(CHECK_GAS));
     }
     steps
 }
@@ -245,7 +270,7 @@ fn judge_hub(config: &ChainConfig, reading: &Reading) -> Result<(), &'static str
 fn signature_step(owner: Address, digest: B256, signature: &[u8]) -> Step {
     let call = isValidSignatureCall { hash: digest, signature: signature.to_vec().into() }.abi_encode();
     let words = call[4..].chunks_exact(32).map(|word| Word::Known(U256::from_be_slice(word))).collect();
-    Step::call_stranger::<isValidSignatureCall>(owner, words, SIGNATURE_GAS)
+    Step::call_for_word::<isValidSignatureCall>(owner, words).with_gas(SIGNATURE_GAS)
 }
 
 #[cfg(test)]

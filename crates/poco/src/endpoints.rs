@@ -175,7 +175,7 @@ impl Endpoints {
             }
             attempt += 1;
             let rounds = attempt / u32::try_from(order.len()).unwrap_or(u32::MAX);
-            if attempt as usize % order.len() == 0 {
+            if (attempt as usize).is_multiple_of(order.len()) {
                 pause(rounds - 1).await;
             }
         }
@@ -197,16 +197,12 @@ impl Endpoints {
         while let Some(outcome) = asked.join_next().await {
             match outcome {
                 Ok((_, Ok(answer))) => {
-                    let votes = match answers.iter_mut().find(|(known, _)| *known == answer) {
-                        Some((_, votes)) => {
-                            *votes += 1;
-                            *votes
-                        }
-                        None => {
-                            answers.push((answer.clone(), 1));
-                            1
-                        }
-                    };
+                    let known = answers.iter().position(|(known, _)| *known == answer).unwrap_or_else(|| {
+                        answers.push((answer.clone(), 0));
+                        answers.len() - 1
+                    });
+                    answers[known].1 += 1;
+                    let votes = answers[known].1;
                     if votes >= self.quorum.get() {
                         return Votes::Agreed(answer);
                     }

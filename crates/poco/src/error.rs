@@ -41,9 +41,13 @@ pub enum ChainError {
 }
 
 impl ChainError {
-    /// Whether nodes did answer, with an error: a block may be unknown to them because the chain was reorganised.
-    pub(crate) fn is_refusal_of_node(&self) -> bool {
-        matches!(self, Self::Unanswered { last } if matches!(last.fault, Fault::Refused { .. }))
+    /// Whether a newer block may change this: nodes refuse to read a block that a reorganisation removed.
+    pub(crate) fn may_pass_with_a_newer_block(&self) -> bool {
+        match self {
+            Self::Unanswered { last } => matches!(last.fault, Fault::Refused { .. }),
+            Self::StaleHead { .. } => true,
+            Self::Disagreement | Self::Impossible { .. } | Self::Interrupted => false,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod head;
 mod owners;
 mod reader;
 mod rpc;
+mod snapshot;
 
 #[cfg(test)]
 mod fake_node;

@@ -92,17 +92,12 @@ impl Step {
         }
     }
 
-    /// As [`Step::call_for_word`], for a contract that anybody may have written: it can burn no more than `gas`.
-    pub(crate) fn call_stranger<C: SolCall>(target: impl Into<Word>, arguments: Vec<Word>, gas: u32) -> Self {
-        Self {
-            kind: Kind::Call {
-                target: target.into(),
-                selector: C::SELECTOR,
-                arguments,
-                keep: Keep::OneWord,
-                gas: Some(gas),
-            },
+    /// The same call of a contract that we know nothing about: it can burn no more than `limit`.
+    pub(crate) fn with_gas(mut self, limit: u32) -> Self {
+        if let Kind::Call { gas, .. } = &mut self.kind {
+            *gas = Some(limit);
         }
+        self
     }
 
     /// The number of bytes of code at an address, as one word; zero for a plain wallet.

@@ -25,7 +25,7 @@ fn config(nodes: &[&FakeNode]) -> ChainConfig {
         endpoints: nodes.iter().map(|node| node.url.clone()).collect(),
         timeout: Duration::from_millis(500),
         retries: 0,
-        head_refresh: Duration::from_secs(3600),
+        head_refresh: Duration::from_hours(1),
         ..ChainConfig::new(nodes[0].url.clone(), CHAIN_ID, HUB)
     }
 }
@@ -128,7 +128,8 @@ async fn a_denial_at_an_unchanged_block_costs_no_second_read() {
 
 #[tokio::test]
 async fn every_misbehaviour_of_a_node_is_trouble_and_never_absence() {
-    let cases: Vec<(Misbehave, fn(&Fault) -> bool)> = vec![
+    type IsExpected = fn(&Fault) -> bool;
+    let cases: Vec<(Misbehave, IsExpected)> = vec![
         (Misbehave::Hang, |fault| matches!(fault, Fault::TimedOut { .. })),
         (Misbehave::Disconnect, |fault| matches!(fault, Fault::Connection(_))),
         (Misbehave::CutBody, |fault| matches!(fault, Fault::Connection(_))),
@@ -279,7 +280,7 @@ async fn the_watcher_finds_new_blocks_by_itself() {
     });
     for height in [11, 12] {
         node.with(|world| world.height = height);
-        while chain.head_since(Instant::now().checked_sub(Duration::from_secs(60)).unwrap()).await.unwrap().block.number
+        while chain.head_since(Instant::now().checked_sub(Duration::from_secs(1)).unwrap()).await.unwrap().block.number
             < height
         {
             tokio::task::yield_now().await;
