@@ -120,7 +120,7 @@ pub const SESSION_CHECKS: [Check<TaskFacts>; 13] = [
 ];
 
 /// What must hold besides before secrets leave.
-pub const RELEASE_CHECKS: [Check<Facts>; 4] = [
+pub const RELEASE_CHECKS: [Check<Facts>; 5] = [
     Check {
         name: "the request is about this session and its evidence",
         show: |f| format!("request bound to session {}, held session {}", f.transcript.session, f.task.session.id),
@@ -130,6 +130,14 @@ pub const RELEASE_CHECKS: [Check<Facts>; 4] = [
         name: "the enclave is not in debug mode",
         show: |f| format!("debug in the evidence: {}", f.enclave.debug),
         test: enclave_is_not_debug,
+    },
+    Check {
+        name: "the platform meets the operator's policy",
+        show: |f| match &f.enclave.policy {
+            Ok(policy) => format!("accepted by policy {policy}"),
+            Err(refusal) => refusal.to_string(),
+        },
+        test: platform_meets_policy,
     },
     Check {
         name: "the evidence is of the platform that the deal asks for",
@@ -271,6 +279,13 @@ fn request_is_bound(facts: &Facts) -> Result<(), Refusal> {
 
 fn enclave_is_not_debug(facts: &Facts) -> Result<(), Refusal> {
     if facts.enclave.debug { Err(Refusal::DebugEnclave) } else { Ok(()) }
+}
+
+fn platform_meets_policy(facts: &Facts) -> Result<(), Refusal> {
+    match &facts.enclave.policy {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(Refusal::PolicyNotMet { reason: refusal.to_string() }),
+    }
 }
 
 fn evidence_is_of_the_asked_platform(facts: &Facts) -> Result<(), Refusal> {

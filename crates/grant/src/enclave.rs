@@ -1,17 +1,13 @@
-//! The enclave as a decision sees it: only what was proven, reduced to what the chain can name.
+//! The enclave as a decision sees it: only what was proven, reduced to what the chain can name and a policy has judged.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use alloy_primitives::{B256, FixedBytes, keccak256};
+use alloy_primitives::B256;
 use strongroom_attest::claims::{Code, TdxCode};
-use strongroom_attest::{EvidenceKind, Verified};
+use strongroom_attest::measurement::{ApprovedImages, OsImageId};
+use strongroom_attest::policy::PolicyHash;
+use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal, Verified};
 
 /// Name of the run-time event by which the guest measures the digest of the app's image (32 bytes) into RTMR3.
 pub const APP_IMAGE_EVENT: &str = "strongroom-app-image";
-
-/// Operating-system images of TDX guests that the operator approved: image id → allowed values of RTMR0, which depends on
-/// the shape of the VM. The image id is keccak256(MRTD ‖ RTMR1 ‖ RTMR2).
-pub type ApprovedImages = BTreeMap<B256, BTreeSet<FixedBytes<48>>>;
 
 /// What code an enclave was proven to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +19,8 @@ pub enum Identity {
     },
     /// A TDX guest: the platform is one thing, the app image it measured another.
     Tdx {
-        /// keccak256(MRTD ‖ RTMR1 ‖ RTMR2).
-        image: B256,
+        /// Its operating-system image.
+        image: OsImageId,
         /// Whether the operator approved that image with this RTMR0.
         approved: bool,
         /// Digest of the app's image in the replayed log, if exactly one was measured.
@@ -40,18 +36,20 @@ pub struct Enclave {
     pub(crate) identity: Identity,
     pub(crate) debug: bool,
     pub(crate) report_data: [u8; 64],
+    pub(crate) policy: Result<PolicyHash, PolicyRefusal>,
 }
 
 impl Enclave {
-    /// Reduces verified evidence to what a decision needs.
-    pub fn of(verified: &Verified, approved: &ApprovedImages) -> Self {
+    /// Reduces verified evidence to what a decision needs, and judges it by the operator's rules.
+    pub fn of(verified: &Verified, policy: &Policy, approved: &ApprovedImages) -> Self {
         let claims = verified.claims();
         let identity = match &claims.code {
             Code::Sgx(sgx) => Identity::Sgx { mrenclave: sgx.mrenclave },
             Code::Tdx(tdx) => tdx_identity(tdx, approved),
             Code::Snp(_) | Code::Nitro(_) => Identity::Other(claims.kind),
         };
-        Self { identity, debug: claims.debug, report_data: claims.report_data.0 }
+        let policy = policy.evaluate(verified).map(|accepted| accepted.policy());
+        Self { identity, debug: claims.debug, report_data: claims.report_data.0, policy }
     }
 
     /// What code it runs.
@@ -61,13 +59,10 @@ impl Enclave {
 }
 
 fn tdx_identity(tdx: &TdxCode, approved: &ApprovedImages) -> Identity {
-    let [rtmr0, rtmr1, rtmr2, _] = &tdx.rtmrs;
-    let image = keccak256([tdx.mrtd.as_slice(), rtmr1.as_slice(), rtmr2.as_slice()].concat());
     let app_image = tdx
         .log
         .as_ref()
         .and_then(|log| log.application_event(APP_IMAGE_EVENT))
         .and_then(|payload| B256::try_from(payload).ok());
-    let approved = approved.get(&image).is_some_and(|shapes| shapes.contains(rtmr0));
-    Identity::Tdx { image, approved, app_image }
+    Identity::Tdx { image: OsImageId::of(tdx), approved: approved.find(tdx).is_some(), app_image }
 }

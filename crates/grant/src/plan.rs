@@ -63,12 +63,13 @@ impl Plan {
     }
 
     /// Only the variables of `stage`.
+    #[must_use]
     pub fn for_stage(mut self, stage: Stage) -> Self {
         self.items.retain(|item| item.stage == stage);
         self
     }
 
-    fn public(&mut self, stage: Stage, name: impl Into<String>, value: impl ToString) {
+    fn public(&mut self, stage: Stage, name: impl Into<String>, value: &(impl ToString + ?Sized)) {
         self.push(stage, name, Source::Public(value.to_string()));
     }
 
@@ -105,27 +106,27 @@ fn first_stored(need: &Need, stored: &StoredSecrets) -> Option<(SecretId, Secret
 }
 
 fn task_variables(plan: &mut Plan, stage: Stage, chain: &TaskSnapshot) {
-    plan.public(stage, "IEXEC_DEAL_ID", chain.deal.id);
-    plan.public(stage, "IEXEC_TASK_INDEX", chain.task.index);
-    plan.public(stage, "IEXEC_TASK_ID", chain.task.id);
+    plan.public(stage, "IEXEC_DEAL_ID", &chain.deal.id);
+    plan.public(stage, "IEXEC_TASK_INDEX", &chain.task.index);
+    plan.public(stage, "IEXEC_TASK_ID", &chain.task.id);
 }
 
 fn input_file_count(plan: &mut Plan, stage: Stage, params: &DealParams) {
-    plan.public(stage, "IEXEC_INPUT_FILES_NUMBER", params.input_files.len());
+    plan.public(stage, "IEXEC_INPUT_FILES_NUMBER", &params.input_files.len());
     if !params.input_files.is_empty() {
         plan.public(stage, "IEXEC_INPUT_FILES_FOLDER", IN);
     }
 }
 
 fn signing_variables(plan: &mut Plan, stage: Stage, worker: Address) {
-    plan.public(stage, "SIGN_WORKER_ADDRESS", checksummed(&worker));
+    plan.public(stage, "SIGN_WORKER_ADDRESS", &checksummed(&worker));
     plan.push(stage, "SIGN_TEE_CHALLENGE_PRIVATE_KEY", Source::ChallengeKey);
 }
 
 fn pre_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[(Need, SecretId, SecretVersion)]) {
     let stage = Stage::PreCompute;
     plan.public(stage, "IEXEC_PRE_COMPUTE_OUT", IN);
-    plan.public(stage, "IS_DATASET_REQUIRED", facts.chain.dataset.is_some());
+    plan.public(stage, "IS_DATASET_REQUIRED", &facts.chain.dataset.is_some());
     task_variables(plan, stage, &facts.chain);
     input_file_count(plan, stage, params);
     for (number, url) in (1..).zip(&params.input_files) {
@@ -137,9 +138,9 @@ fn pre_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[(
                 plan.push(stage, "IEXEC_DATASET_KEY", Source::Secret(id.clone(), *version));
             }
         }
-        plan.public(stage, "IEXEC_DATASET_URL", location_text(&dataset.multiaddr));
-        plan.public(stage, "IEXEC_DATASET_FILENAME", lower_case(&dataset.address));
-        plan.public(stage, "IEXEC_DATASET_CHECKSUM", dataset.checksum);
+        plan.public(stage, "IEXEC_DATASET_URL", &location_text(&dataset.multiaddr));
+        plan.public(stage, "IEXEC_DATASET_FILENAME", &lower_case(&dataset.address));
+        plan.public(stage, "IEXEC_DATASET_CHECKSUM", &dataset.checksum);
     }
     signing_variables(plan, stage, facts.session.worker);
 }
@@ -150,14 +151,14 @@ fn app(plan: &mut Plan, chain: &TaskSnapshot, params: &DealParams, met: &[(Need,
     task_variables(plan, stage, chain);
     plan.public(stage, "IEXEC_IN", IN);
     plan.public(stage, "IEXEC_OUT", OUT);
-    plan.public(stage, "IEXEC_BOT_SIZE", chain.deal.bot_size);
-    plan.public(stage, "IEXEC_BOT_FIRST_INDEX", chain.deal.bot_first);
-    plan.public(stage, "IEXEC_BOT_TASK_INDEX", chain.task.index);
+    plan.public(stage, "IEXEC_BOT_SIZE", &chain.deal.bot_size);
+    plan.public(stage, "IEXEC_BOT_FIRST_INDEX", &chain.deal.bot_first);
+    plan.public(stage, "IEXEC_BOT_TASK_INDEX", &chain.task.index);
     plan.public(stage, "IEXEC_DATASET_ADDRESS", &dataset);
     plan.public(stage, "IEXEC_DATASET_FILENAME", &dataset);
     input_file_count(plan, stage, params);
     for (number, url) in (1..).zip(&params.input_files) {
-        plan.public(stage, format!("IEXEC_INPUT_FILE_NAME_{number}"), input_file_name(url));
+        plan.public(stage, format!("IEXEC_INPUT_FILE_NAME_{number}"), &input_file_name(url));
     }
     for (need, id, version) in met {
         let source = Source::Secret(id.clone(), *version);
@@ -189,9 +190,9 @@ fn post_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[
             |(_, id, version)| Source::TrimmedSecret(id.clone(), *version),
         )
     };
-    plan.public(stage, "RESULT_ENCRYPTION", params.result_encryption);
+    plan.public(stage, "RESULT_ENCRYPTION", &params.result_encryption);
     plan.push(stage, "RESULT_ENCRYPTION_PUBLIC_KEY", secret_or_empty(|need| matches!(need, Need::ResultKey(_))));
-    plan.public(stage, "RESULT_STORAGE_CALLBACK", callback);
+    plan.public(stage, "RESULT_STORAGE_CALLBACK", &callback);
     let provider = if callback { "" } else { params.storage_provider.as_deref().unwrap_or("ipfs") };
     plan.public(stage, "RESULT_STORAGE_PROVIDER", provider);
     let proxy = match &params.storage_proxy {
@@ -200,6 +201,6 @@ fn post_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[
     };
     plan.push(stage, "RESULT_STORAGE_PROXY", proxy);
     plan.push(stage, "RESULT_STORAGE_TOKEN", secret_or_empty(|need| matches!(need, Need::StorageToken(_))));
-    plan.public(stage, "IEXEC_TASK_ID", facts.chain.task.id);
+    plan.public(stage, "IEXEC_TASK_ID", &facts.chain.task.id);
     signing_variables(plan, stage, facts.session.worker);
 }

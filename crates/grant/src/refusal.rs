@@ -1,6 +1,7 @@
 //! The reasons why not. Each is its own variant with its own words, and says what would mend it.
 
 use alloy_primitives::{Address, B256};
+use strongroom_attest::measurement::OsImageId;
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Framework, Tag, UnixSeconds};
 
@@ -97,6 +98,12 @@ pub enum Refusal {
     /// The memory of the enclave can be read from outside.
     #[error("enclave runs in debug mode")]
     DebugEnclave,
+    /// The operator's rules do not accept the platform. The reason is for the operator; callers learn no more than this.
+    #[error("platform of the enclave does not meet the operator's policy")]
+    PolicyNotMet {
+        /// The first rule that failed, and why.
+        reason: String,
+    },
     /// The evidence is of another kind than the deal asks for.
     #[error("deal asks for {asked}, evidence is of another kind")]
     OtherPlatform {
@@ -106,8 +113,8 @@ pub enum Refusal {
     /// The image of the confidential VM is not approved.
     #[error("guest image {found} is not in the list of approved images")]
     ImageNotApproved {
-        /// keccak256(MRTD ‖ RTMR1 ‖ RTMR2).
-        found: B256,
+        /// The image that was measured.
+        found: OsImageId,
     },
     /// The enclave runs another app than the chain names.
     #[error("enclave runs {}, the chain names {expected}", found.map_or_else(|| "no measured app".to_owned(), |found| found.to_string()))]
@@ -173,6 +180,7 @@ impl Refusal {
             Self::ForeignDataset => "foreign-dataset",
             Self::BulkNotServed => "bulk-not-served",
             Self::DebugEnclave => "debug-enclave",
+            Self::PolicyNotMet { .. } => "policy-not-met",
             Self::OtherPlatform { .. } => "other-platform",
             Self::ImageNotApproved { .. } => "image-not-approved",
             Self::OtherApp { .. } => "other-app",
@@ -208,6 +216,7 @@ impl Refusal {
             Self::ForeignApp { .. } | Self::ForeignDataset => "report this to the operator: facts are inconsistent",
             Self::BulkNotServed => "buy one deal per dataset",
             Self::DebugEnclave => "run the production build of the enclave",
+            Self::PolicyNotMet { .. } => "update the platform, or ask the operator which rule failed",
             Self::OtherPlatform { .. } => "run the task in the kind of enclave that the deal's tag asks for",
             Self::ImageNotApproved { .. } => "use a guest image from the operator's approved list",
             Self::OtherApp { .. } => "run exactly the image or enclave that the app's contract names",

@@ -1,6 +1,7 @@
 //! The facts of vector A17: one task that passes every check, for tests to bend.
 
 use alloy_primitives::{Address, B256, U256, address};
+use strongroom_attest::Policy;
 use strongroom_protocol::challenge::workerpool_authorization;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::sealing::EnclaveKey;
@@ -145,9 +146,17 @@ pub(crate) fn transcript(session: SessionId) -> Transcript {
 
 pub(crate) fn facts() -> Facts {
     let transcript = transcript(session().id);
-    let identity =
-        Identity::Tdx { image: B256::repeat_byte(0x66), approved: true, app_image: Some(B256::repeat_byte(0x44)) };
-    let enclave = Enclave { identity, debug: false, report_data: transcript.report_data() };
+    let identity = Identity::Tdx {
+        image: B256::repeat_byte(0x66).into(),
+        approved: true,
+        app_image: Some(B256::repeat_byte(0x44)),
+    };
+    let enclave = Enclave {
+        identity,
+        debug: false,
+        report_data: transcript.report_data(),
+        policy: Ok(Policy::production().hash()),
+    };
     Facts { task: task_facts(), transcript, enclave }
 }
 

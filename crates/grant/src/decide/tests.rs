@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256};
-use strongroom_attest::EvidenceKind;
+use strongroom_attest::policy::Rule;
+use strongroom_attest::{EvidenceKind, PolicyRefusal};
 use strongroom_protocol::challenge::workerpool_authorization;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::snapshot::TaskStatus;
@@ -217,6 +218,14 @@ fn a_debug_enclave_gets_nothing() {
 }
 
 #[test]
+fn the_platform_must_meet_the_policy_and_the_caller_learns_no_details() {
+    let denied = PolicyRefusal { rule: Rule::TcbStatus, reason: "OutOfDate since spring".to_owned() };
+    let refusal = refused(|f| f.enclave.policy = Err(denied));
+    assert!(matches!(&refusal, Refusal::PolicyNotMet { reason } if reason.contains("OutOfDate since spring")));
+    assert!(!refusal.to_string().contains("OutOfDate"));
+}
+
+#[test]
 fn the_evidence_must_be_of_the_platform_that_the_deal_asks_for() {
     use strongroom_protocol::Framework;
     let sgx = || Identity::Sgx { mrenclave: B256::repeat_byte(0x44) };
@@ -231,10 +240,10 @@ fn the_evidence_must_be_of_the_platform_that_the_deal_asks_for() {
 
 #[test]
 fn the_guest_image_must_be_approved_and_have_measured_the_app_of_the_chain() {
-    let tdx = |approved, app_image| Identity::Tdx { image: B256::repeat_byte(0x66), approved, app_image };
+    let tdx = |approved, app_image| Identity::Tdx { image: B256::repeat_byte(0x66).into(), approved, app_image };
     let (ours, other) = (B256::repeat_byte(0x44), B256::repeat_byte(0x45));
     let refusal = refused(|f| f.enclave.identity = tdx(false, Some(ours)));
-    assert_eq!(refusal, Refusal::ImageNotApproved { found: B256::repeat_byte(0x66) });
+    assert_eq!(refusal, Refusal::ImageNotApproved { found: B256::repeat_byte(0x66).into() });
     for found in [None, Some(other)] {
         let refusal = refused(|f| f.enclave.identity = tdx(true, found));
         assert_eq!(refusal, Refusal::OtherApp { found, expected: ours });
@@ -245,7 +254,7 @@ fn the_guest_image_must_be_approved_and_have_measured_the_app_of_the_chain() {
 fn an_app_that_names_no_code_on_chain_is_never_matched() {
     let refusal = refused(|f| {
         f.task.chain.app.checksum = B256::ZERO;
-        f.enclave.identity = Identity::Tdx { image: B256::ZERO, approved: true, app_image: Some(B256::ZERO) };
+        f.enclave.identity = Identity::Tdx { image: B256::ZERO.into(), approved: true, app_image: Some(B256::ZERO) };
     });
     assert!(matches!(refusal, Refusal::OtherApp { .. }));
 }

@@ -1,0 +1,14 @@
+//! Talks to an SMS and believes only what it has verified.
+//!
+//! - [`service`]: the service's `/v1` calls, bounded in time and size; refusals and trouble told apart.
+//! - [`evidence`]: where an enclave gets its evidence from.
+//! - [`release()`]: one release from key pair to opened bundle. Nothing in an answer is used before the pinned service's
+//!   signature over this very request was checked.
+
+pub mod evidence;
+mod release;
+pub mod service;
+
+pub use evidence::{EvidenceError, EvidenceSource, GuestEvidence, SourcePaths};
+pub use release::{Patience, Pinned, ReleaseError, Released, release};
+pub use service::{Service, ServiceError};
