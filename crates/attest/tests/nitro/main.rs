@@ -2,7 +2,14 @@
 //!
 //! The forged ones need a root of their own: `cargo test -p strongroom-attest --features development-anchors --test nitro`.
 
+#[cfg(feature = "development-anchors")]
+mod forge;
 mod mutants;
 #[path = "../mutation/mod.rs"]
 mod mutation;
 mod real;
+#[cfg(feature = "development-anchors")]
+mod rules;
+#[cfg(feature = "development-anchors")]
+#[path = "../x509/mod.rs"]
+mod x509;
