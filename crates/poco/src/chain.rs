@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::config::{ChainConfig, ChainConfigError};
 use crate::contracts::{domainCall, isRegisteredCall, isValidSignatureCall};
 use crate::endpoints::{EndpointHealth, Endpoints};
-use crate::error::{ChainError, CheckError};
+use crate::error::{ChainError, CheckError, EndpointError, Fault};
 use crate::head::{Head, HeadTracker};
 use crate::owners::{self, AssetKind, Found, Owner, OwnerCache};
 use crate::reader::{Reading, Step, Word};
@@ -77,12 +77,12 @@ impl Chain {
         let config = &self.shared.config;
         let mut answered = 0;
         let mut last_error = None;
-        for (endpoint, answer) in self.shared.endpoints.ask_each(&ChainId).await {
+        for answer in self.shared.endpoints.ask_each(&ChainId).await {
             match answer {
-                Ok(found) if found != config.chain_id => {
-                    return Err(CheckError::WrongChain { endpoint, expected: config.chain_id, found });
-                }
                 Ok(_) => answered += 1,
+                Err(EndpointError { endpoint, fault: Fault::OtherChain { expected, found } }) => {
+                    return Err(CheckError::WrongChain { endpoint, expected, found });
+                }
                 Err(error) => last_error = Some(error),
             }
         }

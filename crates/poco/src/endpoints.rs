@@ -1,7 +1,8 @@
 //! Several nodes as one: they replace each other when one fails, or have to agree when the operator trusts none alone.
 
+use std::cmp::Reverse;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_protocol::snapshot::Block;
@@ -11,7 +12,7 @@ use url::Url;
 
 use crate::config::{ChainConfig, ChainConfigError};
 use crate::error::{ChainError, EndpointError, Fault};
-use crate::rpc::{self, BlockAt, Node, Question};
+use crate::rpc::{self, BlockAt, ChainId, Node, Question};
 
 /// Wait before an endpoint is asked again: this, doubled with each round, ...
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +35,7 @@ pub struct EndpointHealth {
 #[derive(Debug)]
 struct Endpoint {
     node: Node,
+    chain_id: u64,
     health: Mutex<Health>,
 }
 
@@ -41,23 +43,44 @@ struct Endpoint {
 struct Health {
     failures: u32,
     last_until: Instant,
+    /// It has told its chain id since it last failed. Without that, an endpoint of another chain that came up late could
+    /// name a block of a height that ours will not reach for years.
+    on_our_chain: bool,
 }
 
 impl Endpoint {
     /// Asks once and remembers how it went.
     async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer, EndpointError> {
-        let answer = self.node.ask(question).await;
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match self.must_be_on_our_chain().await {
+            Ok(()) => self.node.ask(question).await,
+            Err(fault) => Err(fault),
+        };
+        let mut health = self.locked();
         match &answer {
+            Ok(_) => *health = Health { failures: 0, on_our_chain: true, ..*health },
             // A refusal shows that the node is there; being behind passes.
-            Ok(_) | Err(Fault::Refused { .. } | Fault::Behind { .. }) => health.failures = 0,
+            Err(Fault::Refused { .. } | Fault::Behind { .. }) => health.failures = 0,
             Err(_) => {
                 let penalty = doubled(FIRST_PENALTY, health.failures, LONGEST_PENALTY);
-                health.failures = health.failures.saturating_add(1);
-                health.last_until = Instant::now() + penalty;
+                *health = Health {
+                    failures: health.failures.saturating_add(1),
+                    last_until: Instant::now() + penalty,
+                    on_our_chain: false,
+                };
             }
         }
+        drop(health);
         answer.map_err(|fault| EndpointError { endpoint: self.node.label.clone(), fault })
+    }
+
+    async fn must_be_on_our_chain(&self) -> Result<(), Fault> {
+        if self.locked().on_our_chain {
+            return Ok(());
+        }
+        match self.node.ask(&ChainId).await? {
+            found if found == self.chain_id => Ok(()),
+            found => Err(Fault::OtherChain { expected: self.chain_id, found }),
+        }
     }
 
     async fn ask_patiently<Q: Question>(&self, question: &Q, retries: u32) -> Result<Q::Answer, EndpointError> {
@@ -71,8 +94,8 @@ impl Endpoint {
         }
     }
 
-    fn health(&self) -> Health {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,7 +121,8 @@ impl Endpoints {
         let client = rpc::client(&config.endpoints, config.timeout)?;
         let endpoint = |url: &Url| {
             let node = Node::new(client.clone(), url.clone(), config.timeout);
-            Arc::new(Endpoint { node, health: Mutex::new(Health { failures: 0, last_until: Instant::now() }) })
+            let health = Mutex::new(Health { failures: 0, last_until: Instant::now(), on_our_chain: false });
+            Arc::new(Endpoint { node, chain_id: config.chain_id, health })
         };
         Ok(Self {
             all: config.endpoints.iter().map(endpoint).collect(),
@@ -110,7 +134,7 @@ impl Endpoints {
     pub(crate) fn health(&self) -> Vec<EndpointHealth> {
         let health = |endpoint: &Arc<Endpoint>| EndpointHealth {
             endpoint: endpoint.node.label.clone(),
-            failures_in_a_row: endpoint.health().failures,
+            failures_in_a_row: endpoint.locked().failures,
         };
         self.all.iter().map(health).collect()
     }
@@ -128,25 +152,26 @@ impl Endpoints {
         }
         match self.votes(&newest).await {
             Votes::Agreed(block) => Ok(block),
-            Votes::Split(mut blocks) if blocks.len() >= self.quorum.get() => {
-                blocks.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
-                let reached = blocks[self.quorum.get() - 1].number;
-                self.ask_quorum(&BlockAt { number: Some(reached), at_least }).await
+            Votes::Split { answers: mut blocks, last_error } => {
+                blocks.sort_unstable_by_key(|block| Reverse(block.number));
+                match (blocks.get(self.quorum.get() - 1), last_error) {
+                    (Some(reached), _) => self.ask_quorum(&BlockAt { number: Some(reached.number), at_least }).await,
+                    (None, Some(last)) => Err(last),
+                    (None, None) => Err(ChainError::Disagreement),
+                }
             }
-            Votes::Split(_) => Err(ChainError::Disagreement),
-            Votes::Silent(error) => Err(error),
         }
     }
 
-    /// Every endpoint's answer to `question`, with its label, in the order of the configuration.
-    pub(crate) async fn ask_each<Q: Question>(&self, question: &Q) -> Vec<(String, Result<Q::Answer, EndpointError>)> {
+    /// Every endpoint's answer to `question`, in the order of the configuration.
+    pub(crate) async fn ask_each<Q: Question>(&self, question: &Q) -> Vec<Result<Q::Answer, EndpointError>> {
         let mut asked = self.ask_all(question);
-        let mut answers: Vec<_> = Vec::with_capacity(self.all.len());
+        let mut answers = Vec::with_capacity(self.all.len());
         while let Some(Ok(answer)) = asked.join_next().await {
             answers.push(answer);
         }
         answers.sort_unstable_by_key(|(index, _)| *index);
-        answers.into_iter().map(|(index, answer)| (self.all[index].node.label.clone(), answer)).collect()
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     pub(crate) fn quorum(&self) -> usize {
@@ -158,7 +183,7 @@ impl Endpoints {
         let mut order: Vec<&Endpoint> = self.all.iter().map(AsRef::as_ref).collect();
         let now = Instant::now();
         order.sort_by_key(|endpoint| {
-            let health = endpoint.health();
+            let health = *endpoint.locked();
             (health.failures > 0 && health.last_until > now).then_some(health.last_until)
         });
         let mut attempt = 0;
@@ -184,38 +209,32 @@ impl Endpoints {
     async fn ask_quorum<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
         match self.votes(question).await {
             Votes::Agreed(answer) => Ok(answer),
-            Votes::Split(_) => Err(ChainError::Disagreement),
-            Votes::Silent(error) => Err(error),
+            Votes::Split { answers, last_error } => match last_error {
+                // With those that did not answer a quorum could have come together: nobody is known to be wrong.
+                Some(error) if answers.windows(2).all(|pair| pair[0] == pair[1]) => Err(error),
+                _ => Err(ChainError::Disagreement),
+            },
         }
     }
 
     /// Asks all endpoints at once and stops when a quorum of them has given the same answer.
     async fn votes<Q: Question>(&self, question: &Q) -> Votes<Q::Answer> {
         let mut asked = self.ask_all(question);
-        let mut answers: Vec<(Q::Answer, usize)> = Vec::new();
+        let mut answers: Vec<Q::Answer> = Vec::with_capacity(self.all.len());
         let mut last_error = None;
         while let Some(outcome) = asked.join_next().await {
             match outcome {
                 Ok((_, Ok(answer))) => {
-                    let known = answers.iter().position(|(known, _)| *known == answer).unwrap_or_else(|| {
-                        answers.push((answer.clone(), 0));
-                        answers.len() - 1
-                    });
-                    answers[known].1 += 1;
-                    let votes = answers[known].1;
-                    if votes >= self.quorum.get() {
+                    answers.push(answer.clone());
+                    if answers.iter().filter(|other| **other == answer).count() >= self.quorum.get() {
                         return Votes::Agreed(answer);
                     }
                 }
-                Ok((_, Err(error))) => last_error = Some(error),
-                Err(_) => return Votes::Silent(ChainError::Interrupted),
+                Ok((_, Err(error))) => last_error = Some(ChainError::Unanswered { last: Arc::new(error) }),
+                Err(_) => last_error = Some(ChainError::Interrupted),
             }
         }
-        match last_error {
-            // With the silent endpoints a quorum could still have come together: nobody is known to be wrong.
-            Some(error) if answers.len() <= 1 => Votes::Silent(ChainError::Unanswered { last: Arc::new(error) }),
-            _ => Votes::Split(answers.into_iter().flat_map(|(answer, votes)| vec![answer; votes]).collect()),
-        }
+        Votes::Split { answers, last_error }
     }
 
     fn ask_all<Q: Question>(&self, question: &Q) -> JoinSet<(usize, Result<Q::Answer, EndpointError>)> {
@@ -232,8 +251,11 @@ impl Endpoints {
 enum Votes<A> {
     /// A quorum gave this answer.
     Agreed(A),
-    /// These answers, none of them often enough; at least two are different, or too few endpoints are configured to agree.
-    Split(Vec<A>),
-    /// Too few answered at all.
-    Silent(ChainError),
+    /// No answer came often enough.
+    Split {
+        /// All that came.
+        answers: Vec<A>,
+        /// How the last endpoint failed that gave none.
+        last_error: Option<ChainError>,
+    },
 }

@@ -52,7 +52,7 @@ async fn one_read_finds_the_owner_and_a_second_comes_from_the_cache() {
     for _ in 0..2 {
         assert_eq!(owner(&chain).await.unwrap(), Some(key(1).address()));
     }
-    assert_eq!(node.with(|world| world.asked.clone()), ["eth_getBlockByNumber", "eth_call"]);
+    assert_eq!(node.with(|world| world.asked.clone()), ["eth_chainId", "eth_getBlockByNumber", "eth_call"]);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_question_is_asked_again_as_often_as_configured() {
     let node = FakeNode::start(World { always: Some(Misbehave::Disconnect), ..world() }).await;
     let chain = Chain::new(ChainConfig { retries: 2, ..config(&[&node]) }).unwrap();
     owner(&chain).await.unwrap_err();
-    assert_eq!(node.with(|world| world.count("eth_getBlockByNumber")), 3);
+    assert_eq!(node.with(|world| world.asked.len()), 3);
     assert_eq!(chain.endpoint_health()[0].failures_in_a_row, 3);
     node.with(|world| {
         world.always = None;
@@ -224,10 +224,22 @@ async fn an_endpoint_that_lags_is_replaced_by_one_that_does_not() {
 }
 
 #[tokio::test]
-async fn an_answer_from_another_chain_is_refused_in_every_read() {
-    let node = FakeNode::start(World { chain_id: Some(1), ..world() }).await;
-    let error = owner(&chain(&[&node])).await.unwrap_err();
+async fn an_endpoint_that_moves_to_another_chain_is_noticed_in_every_read() {
+    let node = FakeNode::start(world()).await;
+    let chain = chain(&[&node]);
+    assert_eq!(owner(&chain).await.unwrap(), Some(key(1).address()));
+    node.with(|world| world.chain_id = Some(1));
+    let error = chain.asset_owner(AssetKind::App, OTHER_APP).await.unwrap_err();
     assert!(matches!(fault(&error), Fault::OtherChain { expected: CHAIN_ID, found: 1 }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_cannot_set_the_height() {
+    let other = FakeNode::start(World { chain_id: Some(1), height: 1_000_000, ..world() }).await;
+    let good = FakeNode::start(world()).await;
+    let chain = Chain::new(ChainConfig { retries: 1, ..config(&[&other, &good]) }).unwrap();
+    assert_eq!(owner(&chain).await.unwrap(), Some(key(1).address()));
+    assert_eq!(other.with(|world| world.asked.clone()), ["eth_chainId"]);
 }
 
 #[tokio::test]
@@ -326,4 +338,14 @@ async fn a_quorum_needs_enough_endpoints_that_answer() {
     assert!(matches!(fault(&error), Fault::Status(500)), "{error:?}");
     let b = FakeNode::start(world()).await;
     assert_eq!(quorum_of_two(&[&a, &down, &b]).await.unwrap(), Some(key(1).address()));
+}
+
+#[tokio::test]
+async fn endpoints_at_different_heights_are_no_disagreement_while_one_is_down() {
+    let (a, b) = (FakeNode::start(world()).await, FakeNode::start(World { height: 11, ..world() }).await);
+    let down = FakeNode::start(World { always: Some(Misbehave::Disconnect), ..world() }).await;
+    let quorum = NonZeroUsize::new(3).unwrap();
+    let chain = Chain::new(ChainConfig { quorum, ..config(&[&a, &b, &down]) }).unwrap();
+    let error = owner(&chain).await.unwrap_err();
+    assert!(matches!(fault(&error), Fault::Connection(_)), "{error:?}");
 }
