@@ -11,26 +11,34 @@
 //! make evidence that is accepted with an up-to-date platform.
 
 pub mod agent;
+pub mod amd;
 pub mod dates;
 pub mod event_log;
 pub mod intel;
 mod keys;
+pub mod nitro;
 mod pki;
 
+pub use amd::{AmdMachine, AmdStatements, SnpMeasured};
 pub use event_log::{AppIdentity, BootEvent, EventLog, RuntimeEvent};
 pub use intel::{IntelMachine, IntelStatements, SgxMeasured, TdxFormat, TdxMeasured};
+pub use nitro::NitroMeasured;
 
 use strongroom_attest::anchors::DevelopmentAnchors;
 use strongroom_attest::endorsements::IntelParts;
 use strongroom_attest::{EndorsementFault, Endorsements, Evidence, EvidenceFault, EvidenceKind, TrustAnchors};
 use strongroom_protocol::UnixSeconds;
 
+use crate::amd::AmdAuthority;
 use crate::intel::IntelAuthority;
+use crate::nitro::NitroAuthority;
 
 /// Simulated vendors and one simulated machine of each, all from one seed.
 pub struct Simulator {
     name: String,
     intel: IntelAuthority,
+    amd: AmdAuthority,
+    nitro: NitroAuthority,
 }
 
 impl Simulator {
@@ -38,7 +46,12 @@ impl Simulator {
     ///
     /// The seed is no secret worth keeping: whoever knows it can forge evidence that only development deployments accept.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self { name: "simulator".to_owned(), intel: IntelAuthority::new(&seed) }
+        Self {
+            name: "simulator".to_owned(),
+            intel: IntelAuthority::new(&seed),
+            amd: AmdAuthority::new(&seed),
+            nitro: NitroAuthority::new(&seed),
+        }
     }
 
     /// The roots, under the name `simulator`.
@@ -46,8 +59,8 @@ impl Simulator {
         DevelopmentAnchors {
             name: self.name.clone(),
             intel_root: Some(self.intel.root_der().to_vec()),
-            amd_roots: vec![],
-            aws_root: None,
+            amd_roots: AmdAuthority::roots(),
+            aws_root: Some(self.nitro.root_der().to_vec()),
         }
     }
 
@@ -84,6 +97,23 @@ impl Simulator {
         }
     }
 
+    /// An SEV-SNP report from the default machine.
+    pub fn snp(&self, measured: &SnpMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        self.snp_on(&AmdMachine::default(), measured, report_data)
+    }
+
+    /// An SEV-SNP report from `machine`.
+    pub fn snp_on(&self, machine: &AmdMachine, measured: &SnpMeasured, report_data: [u8; 64]) -> SimulatedEvidence {
+        let document = self.amd.report(machine, measured, report_data);
+        SimulatedEvidence { kind: EvidenceKind::Snp, document, event_log: None }
+    }
+
+    /// A Nitro document with `user_data`; 64 bytes of it serve as report data.
+    pub fn nitro(&self, measured: &NitroMeasured, user_data: &[u8]) -> SimulatedEvidence {
+        let document = self.nitro.document(measured, user_data);
+        SimulatedEvidence { kind: EvidenceKind::Nitro, document, event_log: None }
+    }
+
     /// What the simulated Intel says about the default machine, current at `now` and fetched then.
     ///
     /// `kind` is [`EvidenceKind::Sgx`] or [`EvidenceKind::Tdx`]; any other kind gets the endorsements for TDX.
@@ -113,8 +143,23 @@ impl Simulator {
     pub fn endorsements(&self, kind: EvidenceKind, now: UnixSeconds) -> Endorsements {
         match kind {
             EvidenceKind::Sgx | EvidenceKind::Tdx => self.intel_endorsements(kind, now),
-            EvidenceKind::Snp | EvidenceKind::Nitro => Endorsements::NotNeeded,
+            EvidenceKind::Snp => self
+                .amd_endorsements_of(&AmdMachine::default(), &AmdStatements::current_at(now), now)
+                .expect("the default statements are well-formed"),
+            EvidenceKind::Nitro => Endorsements::NotNeeded,
         }
+    }
+
+    /// What the simulated AMD says about `machine` when it is made to say `statements`, as if fetched at `fetched_at`.
+    ///
+    /// Signs with RSA keys of 4096 bits: some hundredths of a second. Fails if the verifier refuses the set before it is used.
+    pub fn amd_endorsements_of(
+        &self,
+        machine: &AmdMachine,
+        statements: &AmdStatements,
+        fetched_at: UnixSeconds,
+    ) -> Result<Endorsements, EndorsementFault> {
+        self.amd.endorsements(machine, statements, fetched_at)
     }
 }
 

@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use crate::dates::{Validity, date_time};
 
 /// Organisation in every certificate.
-const ORGANISATION: &str = "Development simulation";
+pub(crate) const ORGANISATION: &str = "Development simulation";
 /// Nobody can serve this name (RFC 2606): simulated lists are handed over, never fetched.
-const REVOCATION_URL: &str = "https://simulation.invalid/revocation.crl";
+pub(crate) const REVOCATION_URL: &str = "https://simulation.invalid/revocation.crl";
 
 /// What one certificate says about its holder.
 pub(crate) struct Subject<'a> {
