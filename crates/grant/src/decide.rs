@@ -1,5 +1,6 @@
 //! The judgement: checks in order, then the plan.
 
+use strongroom_protocol::Address;
 use strongroom_protocol::bundle::Stage;
 use strongroom_protocol::sealing::EnclaveKey;
 use strongroom_protocol::session::SessionId;
@@ -17,6 +18,7 @@ use crate::refusal::Refusal;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     transcript: Transcript,
+    worker: Address,
     block: Block,
     identity: Identity,
     plan: Plan,
@@ -36,6 +38,11 @@ impl Grant {
     /// What the request was bound to.
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
+    }
+
+    /// The worker of the session.
+    pub fn worker(&self) -> Address {
+        self.worker
     }
 
     /// The block at which the chain was read.
@@ -74,6 +81,7 @@ pub fn decide(facts: &Facts) -> Result<Grant, Refusal> {
     };
     Ok(Grant {
         transcript: facts.transcript.clone(),
+        worker: facts.task.session.worker,
         block: facts.task.chain.block,
         identity: facts.enclave.identity.clone(),
         plan,

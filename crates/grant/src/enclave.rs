@@ -1,5 +1,7 @@
 //! The enclave as a decision sees it: only what was proven, reduced to what the chain can name and a policy has judged.
 
+use std::fmt;
+
 use alloy_primitives::B256;
 use strongroom_attest::claims::{Code, TdxCode};
 use strongroom_attest::measurement::{ApprovedImages, OsImageId};
@@ -28,6 +30,18 @@ pub enum Identity {
     },
     /// A kind of enclave that no deal can ask for yet.
     Other(EvidenceKind),
+}
+
+/// For people and for the journal.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sgx { mrenclave } => write!(f, "sgx mrenclave {mrenclave}"),
+            Self::Tdx { image, app_image: Some(app), .. } => write!(f, "tdx image {image} app {app}"),
+            Self::Tdx { image, app_image: None, .. } => write!(f, "tdx image {image} without a measured app"),
+            Self::Other(kind) => write!(f, "{}", kind.as_str()),
+        }
+    }
 }
 
 /// An enclave that proved what it is. Only made from [`Verified`] evidence.

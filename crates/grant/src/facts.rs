@@ -12,7 +12,7 @@ use crate::enclave::Enclave;
 
 /// Version of a stored secret: 1 for the first value, one more for each replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecretVersion(pub u64);
+pub struct SecretVersion(pub u32);
 
 /// Which of the secrets a task involves are stored, and in which version. A secret that is not in it does not exist;
 /// "could not find out" never gets this far.

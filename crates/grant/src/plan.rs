@@ -62,6 +62,23 @@ impl Plan {
         secrets
     }
 
+    /// The same plan with the secrets of an earlier record of the same release: in their versions of then, and without those
+    /// that were not there yet.
+    #[must_use]
+    pub fn with_versions(mut self, recorded: &StoredSecrets) -> Self {
+        self.items.retain_mut(|item| match &mut item.source {
+            Source::Secret(id, version) | Source::TrimmedSecret(id, version) => match recorded.get(id) {
+                Some(then) => {
+                    *version = *then;
+                    true
+                }
+                None => false,
+            },
+            Source::Public(_) | Source::ChallengeKey => true,
+        });
+        self
+    }
+
     /// Only the variables of `stage`.
     #[must_use]
     pub fn for_stage(mut self, stage: Stage) -> Self {

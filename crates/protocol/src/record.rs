@@ -11,7 +11,7 @@
 use alloy_primitives::{Address, B256};
 use sha2::{Digest, Sha256};
 
-use crate::secret::SecretId;
+use crate::secret::{SecretId, SecretKind};
 use crate::session::SessionId;
 use crate::snapshot::Block;
 use crate::time::UnixSeconds;
@@ -86,9 +86,85 @@ impl Record {
         bytes
     }
 
+    /// Reads [`Self::to_bytes`]. The block's time is not in the entry and reads as zero.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MalformedRecord> {
+        let mut rest = Reader(bytes);
+        if rest.text()? != LABEL {
+            return Err(MalformedRecord);
+        }
+        let sequence = u64::from_be_bytes(rest.array()?);
+        let previous = B256::from(rest.array()?);
+        let time = UnixSeconds(u64::from_be_bytes(rest.array()?));
+        let chain_id = u64::from_be_bytes(rest.array()?);
+        let deployment = Deployment { chain_id, hub: Address::from(rest.array()?), sms: Address::from(rest.array()?) };
+        let number = u64::from_be_bytes(rest.array()?);
+        let block = Block { number, hash: B256::from(rest.array()?), time: UnixSeconds(0) };
+        let session = rest.text()?.parse().map_err(|_| MalformedRecord)?;
+        let worker = Address::from(rest.array()?);
+        let transcript = rest.array()?;
+        let enclave = rest.text()?.to_owned();
+        let [mark] = rest.array()?;
+        let reason = rest.text()?.to_owned();
+        let count = u16::from_be_bytes(rest.array()?);
+        let mut secrets = Vec::new();
+        for _ in 0..count {
+            secrets.push(rest.secret()?);
+        }
+        let outcome = match (mark, reason.is_empty(), secrets.is_empty()) {
+            (0, true, _) => Outcome::Granted(secrets),
+            (1, _, true) => Outcome::Refused(reason),
+            _ => return Err(MalformedRecord),
+        };
+        if !rest.0.is_empty() {
+            return Err(MalformedRecord);
+        }
+        Ok(Self { sequence, previous, time, deployment, block, session, worker, transcript, enclave, outcome })
+    }
+
     /// SHA-256 of [`Self::to_bytes`]: names the entry in receipts and in the next entry.
     pub fn hash(&self) -> B256 {
         B256::from_slice(&Sha256::digest(self.to_bytes()))
+    }
+}
+
+/// The bytes are no journal entry of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bytes are not a journal entry that this version reads")]
+pub struct MalformedRecord;
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
+        let (head, tail) = self.0.split_first_chunk().ok_or(MalformedRecord)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn text(&mut self) -> Result<&'a str, MalformedRecord> {
+        let length = u16::from_be_bytes(self.array()?);
+        let (head, tail) = self.0.split_at_checked(usize::from(length)).ok_or(MalformedRecord)?;
+        self.0 = tail;
+        std::str::from_utf8(head).map_err(|_| MalformedRecord)
+    }
+
+    fn secret(&mut self) -> Result<(SecretId, u64), MalformedRecord> {
+        let [kind] = self.array()?;
+        let address = Address::from(self.array()?);
+        let name = self.text()?;
+        let kind = SecretKind::ALL.into_iter().find(|known| *known as u8 == kind).ok_or(MalformedRecord)?;
+        let id = match (kind, name) {
+            (SecretKind::App, "") => SecretId::App(address),
+            (SecretKind::Dataset, "") => SecretId::Dataset(address),
+            (SecretKind::Requester, name) => {
+                SecretId::Requester { owner: address, name: name.parse().map_err(|_| MalformedRecord)? }
+            }
+            (SecretKind::Account, name) => {
+                SecretId::Account { owner: address, name: name.parse().map_err(|_| MalformedRecord)? }
+            }
+            (SecretKind::App | SecretKind::Dataset, _) => return Err(MalformedRecord),
+        };
+        Ok((id, u64::from_be_bytes(self.array()?)))
     }
 }
 
@@ -147,6 +223,27 @@ mod tests {
         ]
         .concat();
         assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn entries_are_read_back_and_nothing_else_is() {
+        let owner = Address::repeat_byte(8);
+        let secrets = vec![
+            (SecretId::App(owner), 1),
+            (SecretId::Dataset(owner), 1),
+            (SecretId::Requester { owner, name: "Key_1".parse().unwrap() }, 2),
+            (SecretId::Account { owner, name: "token".parse().unwrap() }, 3),
+        ];
+        for outcome in [Outcome::Granted(secrets), Outcome::Granted(vec![]), Outcome::Refused("debug-enclave".into())] {
+            let mut record = record(outcome);
+            record.block.time = UnixSeconds(0);
+            let bytes = record.to_bytes();
+            assert_eq!(Record::from_bytes(&bytes), Ok(record));
+            for length in 0..bytes.len() {
+                assert_eq!(Record::from_bytes(&bytes[..length]), Err(MalformedRecord), "{length} bytes");
+            }
+            assert_eq!(Record::from_bytes(&[&bytes[..], &[0]].concat()), Err(MalformedRecord));
+        }
     }
 
     #[test]
