@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::root_key::RootKeyError;
 
-/// Trouble: the store could not find out or could not write. Nothing was acknowledged; the call can be repeated.
+/// Trouble: the store could not find out or could not write. Repeat the call: a write that ends with this was, as a
+/// rule, not made, and if the disk failed at the very end of its commit it was made whole.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite failed: locked for too long, input/output error, damaged file.

@@ -25,14 +25,19 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-/// A name in the folder of `path` that nobody uses: `.<file name>.<16 random hex digits>.<suffix>`.
-pub(crate) fn unused_name_beside(path: &Path, suffix: &str, random: &SystemRandom) -> io::Result<PathBuf> {
-    let mut digits = [0; 8];
-    random.fill(&mut digits).map_err(|_| io::Error::other("the operating system gives no random bytes"))?;
+/// A name for a temporary file in the folder of `path` that nobody uses: `.<file name>.<16 random hex digits>`.
+pub(crate) fn temporary_beside(path: &Path, random: &SystemRandom) -> io::Result<PathBuf> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{suffix}", hex::encode(digits)));
+    name.push(format!(".{}", random_digits(random)?));
     Ok(path.with_file_name(name))
+}
+
+/// 16 random hex digits.
+pub(crate) fn random_digits(random: &SystemRandom) -> io::Result<String> {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes).map_err(|_| io::Error::other("the operating system gives no random bytes"))?;
+    Ok(hex::encode(bytes))
 }
 
 /// `path` with `suffix` after its file name, as SQLite names its companions (`-wal`, `-shm`).

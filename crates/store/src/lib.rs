@@ -12,6 +12,7 @@
 //! This crate never gives a plain value to anyone: there is no function for it until a durable record of a decision
 //! exists that asks for one.
 
+mod backup;
 mod checkpoint;
 mod connection;
 mod envelope;
@@ -20,12 +21,17 @@ mod files;
 mod keys;
 mod readers;
 mod root_key;
+mod rotation;
 mod schema;
 mod secrets;
 mod store;
+mod verify;
 mod writer;
 
+pub use backup::{BackupError, RestoreError, Restored};
 pub use error::{InsertError, OpenError, ReplaceError, StoreError};
 pub use root_key::{RootKeyError, RootKeySource};
+pub use rotation::{RotationProgress, RotationReport};
 pub use secrets::{Replaced, SecretCounts};
 pub use store::{Store, StoreConfig};
+pub use verify::{ClaimedIdentity, UnreadableVersion, VerifyReport};

@@ -157,7 +157,7 @@ fn create(path: &Path, random: &SystemRandom) -> Result<(), RootKeyError> {
     hex::encode_to_slice(key.as_ref(), &mut text[..64]).expect("32 bytes are 64 digits");
 
     files::create_parent(path).map_err(failed)?;
-    let temporary = files::unused_name_beside(path, "new", random).map_err(failed)?;
+    let temporary = files::temporary_beside(path, random).map_err(failed)?;
     let written = files::create_private(&temporary).and_then(|mut file| {
         file.write_all(text.as_ref())?;
         file.sync_all()

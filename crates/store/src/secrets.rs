@@ -53,7 +53,7 @@ pub enum Replaced {
 /// Outcome of [`insert_first`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inserted {
-    Inserted,
+    Stored,
     AlreadyExists,
     /// The epoch under which the value was sealed was rotated away in the meantime: seal again.
     EpochGone,
@@ -62,7 +62,7 @@ pub(crate) enum Inserted {
 /// Outcome of [`insert_next`] and [`spend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    Written,
+    Stored,
     /// Another version or another use of the signature was committed first: look again.
     Overtaken,
     EpochGone,
@@ -96,7 +96,7 @@ pub(crate) fn insert_first(
     transaction
         .prepare_cached("UPDATE secret_counts SET secrets = secrets + 1 WHERE kind = ?1")?
         .execute([place.kind])?;
-    Ok(Inserted::Inserted)
+    Ok(Inserted::Stored)
 }
 
 /// Adds the version that follows `place.version - 1`, unless something else was committed since the caller looked.
@@ -116,7 +116,7 @@ pub(crate) fn insert_next(
         return Ok(Written::Overtaken);
     };
     insert_tag(transaction, tag, row)?;
-    Ok(Written::Written)
+    Ok(Written::Stored)
 }
 
 /// Remembers a signature over the value that the current version `row` holds already. Otherwise it could bring this
@@ -131,7 +131,7 @@ pub(crate) fn spend(
         return Ok(Written::Overtaken);
     }
     insert_tag(transaction, tag, row)?;
-    Ok(Written::Written)
+    Ok(Written::Stored)
 }
 
 pub(crate) fn exists(connection: &Connection, id: &SecretId) -> rusqlite::Result<bool> {

@@ -127,7 +127,7 @@ impl Store {
                 secrets::insert_first(transaction, &Binding::new(chain_id, &row_id, 1), &sealed, tag.as_ref())
             };
             match inner.writer.write(room, insert).await? {
-                Inserted::Inserted => return Ok(()),
+                Inserted::Stored => return Ok(()),
                 Inserted::AlreadyExists => return Err(InsertError::AlreadyExists),
                 Inserted::EpochGone => self.reload_epochs().await?,
             }
@@ -179,7 +179,7 @@ impl Store {
                 }
             };
             match written {
-                Written::Written => return Ok(outcome),
+                Written::Stored => return Ok(outcome),
                 Written::Overtaken => {}
                 Written::EpochGone => self.reload_epochs().await?,
             }
@@ -347,3 +347,6 @@ pub(crate) fn load_failed(error: LoadError, path: &Path, configured: u64) -> Ope
         LoadError::Damaged(what) => OpenError::DamagedKeys { path, what },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,7 +216,7 @@ impl Thread {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     operations = batch.len(),
-                    "a transaction failed; nothing of it was stored"
+                    "a transaction failed; nothing of it was acknowledged"
                 );
                 for operation in batch {
                     operation.answer(Err(error.clone()));
@@ -226,6 +226,16 @@ impl Thread {
     }
 
     fn attempt(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), Failure> {
+        self.roll_back_rest().map_err(Failure::Transaction)?;
+        let outcome = self.transact(batch);
+        if outcome.is_err() {
+            // Already told to be trouble; if this fails too, the next attempt begins with it.
+            let _ = self.roll_back_rest();
+        }
+        outcome
+    }
+
+    fn transact(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), Failure> {
         // Dropped without commit, the transaction is rolled back.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Failure::Transaction)?;
@@ -233,5 +243,10 @@ impl Thread {
             operation.apply(&transaction).map_err(Failure::Operation)?;
         }
         transaction.commit().map_err(Failure::Transaction)
+    }
+
+    /// Ends a transaction whose roll-back failed like the transaction itself. It would hold the lock for ever.
+    fn roll_back_rest(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.connection.execute_batch("ROLLBACK") }
     }
 }
