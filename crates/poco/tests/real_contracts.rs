@@ -273,9 +273,7 @@ fn terms() -> impl Strategy<Value = Terms> {
         (text(), 0..5_u64, 1..1_000_u64, any::<u8>(), proptest::option::of(any::<[u8; 20]>()), any::<u64>()),
     )
         .prop_map(|((app_multiaddr, app_checksum, mrenclave, dataset), rest)| {
-            let (params, category, volume, any_tag, callback, index_modulo_volume) = rest;
-            // The contract refuses the TEE bit only when the app order lacks it; all orders of ours carry the same tag.
-            let tag_low = any_tag & 0x0f;
+            let (params, category, volume, tag_low, callback, index_modulo_volume) = rest;
             Terms {
                 app_multiaddr,
                 app_checksum,
