@@ -88,3 +88,13 @@ fn a_file_that_the_package_lacks_is_named() {
     let error = file_in(&POCO, &tarball, "bin/poco").unwrap_err();
     assert_eq!(error.to_string(), "@iexec/poco has no file bin/poco");
 }
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn a_program_in_the_cache_that_is_not_the_expected_one_is_never_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path()).with_npm("/nonexistent/npm");
+    let (package, _) = ANVIL_LINUX_AMD64;
+    fs::write(folder.path().join(package.file_stem()), "#!/bin/sh\n").unwrap();
+    assert!(matches!(cache.anvil(), Err(FetchError::NpmMissing { .. })));
+}

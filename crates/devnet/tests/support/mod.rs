@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "each test file uses its part of these, and may unwrap like a test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -97,18 +99,24 @@ fn logged(line: &str, message: &str) -> Option<Value> {
     (fields["message"] == message).then(|| fields.clone())
 }
 
-/// Builds a program of this workspace as the tests were built, and tells where it is. Quick when there is nothing to do.
-pub(crate) fn program(package: &str, name: &str) -> PathBuf {
+/// Builds a program of this workspace as the tests were built, once, and tells where it is.
+pub(crate) fn program(package: &'static str, name: &'static str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     // target/<profile>/deps/<this test>
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().unwrap().parent().unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", package, "--bin", name]);
-    build.arg("--target-dir").arg(folder.parent().unwrap());
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if folder.ends_with("release") {
-        build.arg("--release");
+    let mut built = BUILT.lock().unwrap();
+    if !built.contains(name) {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--package", package, "--bin", name]);
+        build.arg("--target-dir").arg(folder.parent().unwrap());
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        let output = build.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        built.insert(name);
     }
-    assert!(build.status().unwrap().success(), "{name} does not compile");
     folder.join(name)
 }
