@@ -9,8 +9,8 @@
 //! delete or roll back rows, and make the service answer "trouble". Not: read a value, change one, or make the value
 //! of one id, version or chain pass for another (`docs/decisions/0002-envelope-encryption.md`).
 //!
-//! This crate never gives a plain value to anyone: there is no function for it until a durable record of a decision
-//! exists that asks for one.
+//! A plain value leaves in one way only: a [`Grant`](strongroom_grant::Grant) is made durable in the journal
+//! ([`Store::record`]), and the [`Recorded`] that comes of it opens exactly the secrets it names ([`Store::open_recorded`]).
 
 mod backup;
 mod checkpoint;
@@ -18,18 +18,22 @@ mod connection;
 mod envelope;
 mod error;
 mod files;
+mod journal;
 mod keys;
 mod readers;
+mod release;
 mod root_key;
 mod rotation;
 mod schema;
 mod secrets;
+mod sessions;
 mod store;
 mod verify;
 mod writer;
 
 pub use backup::{BackupError, RestoreError, Restored};
 pub use error::{InsertError, OpenError, ReplaceError, StoreError};
+pub use release::{Opened, RecordError, Recorded, Refused};
 pub use root_key::{RootKeyError, RootKeySource};
 pub use rotation::{RotationProgress, RotationReport};
 pub use secrets::{Replaced, SecretCounts};

@@ -8,10 +8,10 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i32 = 0x5354_5247;
 
 /// Newest schema that this program knows.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What turns schema `n` into schema `n + 1`, from the empty file on.
-const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// What a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -152,17 +152,38 @@ pub(crate) fn latest(connection: &Connection, place: &Binding<'_>) -> rusqlite::
              FROM secret_versions v LEFT JOIN data_keys k ON k.version_id = v.id
              WHERE v.kind = ?1 AND v.address = ?2 AND v.name = ?3 ORDER BY v.version DESC LIMIT 1",
         )?
-        .query_row(params![place.kind, place.address.as_slice(), place.name], |row| {
-            Ok(StoredVersion {
-                row: row.get(0)?,
-                version: row.get(1)?,
-                // A missing data key opens nothing, like a wrong one; no epoch is numbered 0.
-                epoch: Epoch(row.get::<_, Option<i64>>(2)?.unwrap_or(0)),
-                wrapped_key: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
-                ciphertext: row.get(4)?,
-            })
-        })
+        .query_row(params![place.kind, place.address.as_slice(), place.name], stored_version)
         .optional()
+}
+
+/// The version `place.version` of a secret.
+pub(crate) fn version(connection: &Connection, place: &Binding<'_>) -> rusqlite::Result<Option<StoredVersion>> {
+    connection
+        .prepare_cached(
+            "SELECT v.id, v.version, k.epoch, k.wrapped_key, v.ciphertext
+             FROM secret_versions v LEFT JOIN data_keys k ON k.version_id = v.id
+             WHERE v.kind = ?1 AND v.address = ?2 AND v.name = ?3 AND v.version = ?4",
+        )?
+        .query_row(params![place.kind, place.address.as_slice(), place.name, place.version], stored_version)
+        .optional()
+}
+
+/// The number of the newest version of a secret.
+pub(crate) fn latest_version(connection: &Connection, place: &Binding<'_>) -> rusqlite::Result<Option<u32>> {
+    connection
+        .prepare_cached("SELECT max(version) FROM secret_versions WHERE kind = ?1 AND address = ?2 AND name = ?3")?
+        .query_row(params![place.kind, place.address.as_slice(), place.name], |row| row.get(0))
+}
+
+fn stored_version(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredVersion> {
+    Ok(StoredVersion {
+        row: row.get(0)?,
+        version: row.get(1)?,
+        // A missing data key opens nothing, like a wrong one; no epoch is numbered 0.
+        epoch: Epoch(row.get::<_, Option<i64>>(2)?.unwrap_or(0)),
+        wrapped_key: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
+        ciphertext: row.get(4)?,
+    })
 }
 
 pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<SecretCounts> {
