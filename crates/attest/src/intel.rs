@@ -119,9 +119,9 @@ fn verify_signed<'a>(
 
 /// Says whether the library's refusal is the evidence's fault or the endorsements'.
 ///
-/// The library reports text only, so the question is asked anew: endorsements that do not stand on their own, or are for
-/// another platform or authority than the quote's, are at fault; otherwise the evidence is. Costs as much as three signatures,
-/// and only on failure.
+/// The library reports text only, so unless the text is one of [`EVIDENCE_ONLY`] the question is asked anew: endorsements that
+/// do not stand on their own, or are for another platform or authority than the quote's, are at fault; otherwise the evidence
+/// is. Costs as much as five signatures, and only on failure.
 fn classify(
     reason: String,
     quote: &[u8],
@@ -129,6 +129,9 @@ fn classify(
     anchors: &TrustAnchors,
     now: UnixSeconds,
 ) -> VerifyError {
+    if let Some((_, part)) = EVIDENCE_ONLY.iter().find(|(text, _)| reason == *text) {
+        return EvidenceFault::Signature(part).into();
+    }
     if let Err(fault) = endorsements.check(anchors, now) {
         return fault.into();
     }
@@ -145,6 +148,13 @@ fn classify(
     }
     EvidenceFault::Rejected(reason).into()
 }
+
+/// What the library says of evidence that somebody tampered with, after it has found the endorsements in order.
+const EVIDENCE_ONLY: [(&str, &str); 3] = [
+    ("Signature is invalid for qe_report in quote", "quoting enclave's report"),
+    ("QE report hash mismatch", "attestation key"),
+    ("ISV enclave report signature is invalid", "quote"),
+];
 
 /// The certificate of the platform's provisioning key inside the quote, DER, not yet verified.
 fn pck_certificate(quote: &[u8]) -> Option<Vec<u8>> {
