@@ -12,6 +12,11 @@ use crate::chains::ChainName;
 use crate::keystore::ScryptCost;
 use crate::wallet::WalletName;
 
+// Headings of the help, so that the options of one command stand together.
+const GENERAL: &str = "General options";
+const WALLET: &str = "Wallet options";
+const SMS: &str = "SMS options";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for check commands: the secret is there
@@ -23,8 +28,9 @@ Exit codes:
   6  a file, value or setting that was given is not acceptable
   7  the wallet stays locked: no password, or a wrong one
 
-Every command takes --json: the answer is then one JSON object on standard output, an error is one JSON object on
-standard error. Secrets and passwords are read from files, standard input or hidden prompts, never from arguments.";
+Every command takes --json: the answer is then one JSON object on standard output, an error is one
+JSON object on standard error. Secrets and passwords are read from files, standard input or hidden
+prompts, never from arguments.";
 
 /// Keeps confidential assets of iExec apps, datasets and requesters in a Strongroom (or any iExec) SMS.
 #[derive(Debug, Parser)]
@@ -40,17 +46,17 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct General {
     /// Answer with one JSON object on standard output; errors are one JSON object on standard error
-    #[arg(long, global = true)]
+    #[arg(help_heading = GENERAL, long, global = true)]
     pub(crate) json: bool,
     /// Print no progress and no notes
-    #[arg(long, short, global = true)]
+    #[arg(help_heading = GENERAL, long, short, global = true)]
     pub(crate) quiet: bool,
     /// Settings file [default: strongroom/config.toml in the user's configuration folder]
-    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG", hide_env_values = true)]
+    #[arg(help_heading = GENERAL, long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG", hide_env_values = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// Folder of wallets and result keys [default: strongroom in the user's data folder]
-    #[arg(long, global = true, value_name = "FOLDER", env = "STRONGROOM_DATA", hide_env_values = true)]
+    #[arg(help_heading = GENERAL, long, global = true, value_name = "FOLDER", env = "STRONGROOM_DATA", hide_env_values = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
 }
@@ -247,8 +253,9 @@ pub(crate) enum DatasetCommand {
 pub(crate) enum ResultCommand {
     /// Push the wallet's public key for results. Makes an RSA-4096 pair when the wallet has none
     #[command(after_help = "\
-The private half stays in the data folder, in result-keys/ADDRESS.NUMBER.private.pem, encrypted under the wallet's
-password (PKCS#8). Programs that want it in the clear get it by: openssl pkcs8 -in FILE -out PLAIN.pem
+The private half stays in the data folder, in result-keys/ADDRESS.NUMBER.private.pem, encrypted
+under the wallet's password (PKCS#8). For programs that want it in the clear:
+  openssl pkcs8 -in FILE -out PLAIN.pem
 Pairs are never overwritten: results that are already encrypted need the old ones.")]
     PushEncryptionKey {
         /// Push this public key (PEM, RSA) instead of one of ours
@@ -304,7 +311,7 @@ pub(crate) struct Push {
 #[derive(Debug, Args)]
 pub(crate) struct WalletFolder {
     /// Folder of wallet files; `ethereum` is the one that geth and iexec use [default: wallets in the data folder]
-    #[arg(long, value_name = "FOLDER", env = "STRONGROOM_KEYSTORE", hide_env_values = true)]
+    #[arg(help_heading = WALLET, long, value_name = "FOLDER", env = "STRONGROOM_KEYSTORE", hide_env_values = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) keystore: Option<PathBuf>,
 }
@@ -312,7 +319,7 @@ pub(crate) struct WalletFolder {
 #[derive(Debug, Args)]
 pub(crate) struct WalletChoice {
     /// Wallet, by name or address [default: the one in use, or the only one]
-    #[arg(long, value_name = "NAME|ADDRESS", env = "STRONGROOM_WALLET", hide_env_values = true)]
+    #[arg(help_heading = WALLET, long, value_name = "NAME|ADDRESS", env = "STRONGROOM_WALLET", hide_env_values = true)]
     pub(crate) wallet: Option<String>,
     #[command(flatten)]
     pub(crate) folder: WalletFolder,
@@ -321,11 +328,11 @@ pub(crate) struct WalletChoice {
 #[derive(Debug, Args)]
 pub(crate) struct PasswordSource {
     /// Read the wallet's password from this file; one line break at the end is dropped [default: a hidden prompt]
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE", hide_env_values = true)]
+    #[arg(help_heading = WALLET, long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE", hide_env_values = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
     /// Read the wallet's password from standard input; one line break at the end is dropped
-    #[arg(long, conflicts_with = "password_file")]
+    #[arg(help_heading = WALLET, long, conflicts_with = "password_file")]
     pub(crate) password_stdin: bool,
 }
 
@@ -333,16 +340,16 @@ pub(crate) struct PasswordSource {
 #[derive(Debug, Args)]
 pub(crate) struct Service {
     /// Network, by name [default: the one in use]
-    #[arg(long, value_name = "NAME", env = "STRONGROOM_CHAIN", hide_env_values = true)]
+    #[arg(help_heading = SMS, long, value_name = "NAME", env = "STRONGROOM_CHAIN", hide_env_values = true)]
     pub(crate) chain: Option<ChainName>,
     /// Ask this SMS instead of the network's
-    #[arg(long, value_name = "URL", env = "STRONGROOM_SMS", hide_env_values = true)]
+    #[arg(help_heading = SMS, long, value_name = "URL", env = "STRONGROOM_SMS", hide_env_values = true)]
     pub(crate) sms: Option<Url>,
     /// Longest wait for one answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(help_heading = SMS, long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
     /// How often to ask again when the SMS is busy (429, 503); at most half a minute between two tries
-    #[arg(long, value_name = "TIMES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(help_heading = SMS, long, value_name = "TIMES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(crate) retries: u32,
 }
 

@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for ChainName {
 /// A network with PoCo contracts and an SMS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Chain {
+pub(crate) struct ChainEntry {
     /// Number of the chain.
     pub(crate) chain_id: u64,
     /// The PoCo hub. EIP-55 in the file, checked when mixed case.
@@ -67,7 +67,7 @@ pub(crate) struct Chain {
     pub(crate) danger_plain_http: bool,
 }
 
-impl Chain {
+impl ChainEntry {
     /// The networks that need no description, by name.
     pub(crate) fn built_in() -> [(ChainName, Self); 3] {
         let chain = |name: &str, chain_id, hub, rpc: &str, sms: &str| {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_ready_networks_may_be_used_as_they_are() {
-        for (name, chain) in Chain::built_in() {
+        for (name, chain) in ChainEntry::built_in() {
             assert_eq!(chain.check(), Ok(()), "{name}");
         }
     }

@@ -8,7 +8,7 @@ use std::{fs, io};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use crate::chains::{Chain, ChainName, SmsUrlError};
+use crate::chains::{ChainEntry, ChainName, SmsUrlError};
 use crate::private_file;
 
 /// The settings as the file has them. Everything is optional.
@@ -20,7 +20,7 @@ struct Settings {
     /// Wallet to use when none is named: its name or address.
     wallet: Option<String>,
     /// Described networks.
-    chains: BTreeMap<ChainName, Chain>,
+    chains: BTreeMap<ChainName, ChainEntry>,
 }
 
 /// Why the settings cannot be read, used or changed.
@@ -140,14 +140,14 @@ impl Config {
     }
 
     /// Every network by name, described ones in place of ready ones.
-    pub(crate) fn chains(&self) -> BTreeMap<ChainName, (Chain, Origin)> {
-        let ready = Chain::built_in().into_iter().map(|(name, chain)| (name, (chain, Origin::BuiltIn)));
+    pub(crate) fn chains(&self) -> BTreeMap<ChainName, (ChainEntry, Origin)> {
+        let ready = ChainEntry::built_in().into_iter().map(|(name, chain)| (name, (chain, Origin::BuiltIn)));
         let described = self.settings.chains.clone().into_iter();
         ready.chain(described.map(|(name, chain)| (name, (chain, Origin::SettingsFile)))).collect()
     }
 
     /// The network called `name`, or the one in use.
-    pub(crate) fn chain(&self, name: Option<&ChainName>) -> Result<(ChainName, Chain, Origin), ConfigError> {
+    pub(crate) fn chain(&self, name: Option<&ChainName>) -> Result<(ChainName, ChainEntry, Origin), ConfigError> {
         let name = name.or(self.chain_in_use()).ok_or(ConfigError::NoChain)?;
         let mut chains = self.chains();
         match chains.remove(name) {
@@ -157,7 +157,7 @@ impl Config {
     }
 
     /// Describes a network. One of the same name is only replaced when `replace` says so.
-    pub(crate) fn add_chain(&self, name: &ChainName, chain: &Chain, add: AddChain) -> Result<(), ConfigError> {
+    pub(crate) fn add_chain(&self, name: &ChainName, chain: &ChainEntry, add: AddChain) -> Result<(), ConfigError> {
         if self.chains().contains_key(name) && !add.replace {
             return Err(ConfigError::ChainExists { name: name.clone() });
         }
@@ -212,8 +212,8 @@ mod tests {
 
     const NAME: &str = "my-net";
 
-    fn chain() -> Chain {
-        Chain { chain_id: 7, ..Chain::built_in()[2].1.clone() }
+    fn chain() -> ChainEntry {
+        ChainEntry { chain_id: 7, ..ChainEntry::built_in()[2].1.clone() }
     }
 
     fn load(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {

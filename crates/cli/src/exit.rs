@@ -1,7 +1,7 @@
 //! How the program ends: each error has an exit code and, where a person can do something, a remedy. The one place that
 //! decides it, without a catch-all arm, so that a new error must choose.
 
-use crate::chains::SmsUrlError;
+use crate::chains::{ChainName, SmsUrlError};
 use crate::config::ConfigError;
 use crate::error::CliError;
 use crate::keystore::KeystoreError;
@@ -108,7 +108,7 @@ fn config(error: &ConfigError) -> Explanation {
             "name one with --chain, or for good: strongroom chain use NAME (strongroom chain list shows them)",
         ),
         ConfigError::UnknownChain { known, .. } => {
-            let known: Vec<_> = known.iter().map(|name| name.as_str()).collect();
+            let known: Vec<_> = known.iter().map(ChainName::as_str).collect();
             Explanation::new(
                 Exit::NotFound,
                 format!("use one of {}, or describe it first: strongroom chain add", known.join(", ")),
@@ -209,7 +209,10 @@ fn sms(error: &SmsError) -> Explanation {
         SmsError::Client(_) => {
             Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")
         }
-        SmsError::Unreachable { .. } => Explanation::new(Exit::Trouble, CHECK),
+        SmsError::Unreachable { .. }
+        | SmsError::NotAnSms { .. }
+        | SmsError::Redirected { .. }
+        | SmsError::Unexpected { .. } => Explanation::new(Exit::Trouble, CHECK),
         SmsError::NoAnswer { writing: true, .. } => Explanation::new(
             Exit::Trouble,
             "the secret may or may not have been stored: look with the check command before trying again",
@@ -240,11 +243,9 @@ fn sms(error: &SmsError) -> Explanation {
         SmsError::Invalid => {
             Explanation::new(Exit::Invalid, "the iExec SMS takes at most 4096 bytes; else report this")
         }
-        SmsError::NotAnSms { .. } | SmsError::Redirected { .. } => Explanation::new(Exit::Trouble, CHECK),
         SmsError::ServerTrouble { .. } => {
             Explanation::new(Exit::Trouble, "try again later, or tell the SMS's operator")
         }
-        SmsError::Unexpected { .. } => Explanation::new(Exit::Trouble, CHECK),
     }
 }
 

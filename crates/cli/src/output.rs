@@ -66,9 +66,10 @@ impl Screen {
             json!({ "error": { "code": code, "exit": number, "message": message, "causes": causes, "remedy": remedy } })
                 .to_string()
         } else {
-            let causes: String = causes.iter().map(|cause| format!("\n  because: {}", indented(cause))).collect();
-            let remedy = explanation.remedy.as_ref().map(|remedy| format!("\n  remedy: {}", indented(remedy)));
-            format!("error: {message}{causes}{}", remedy.unwrap_or_default())
+            let mut lines = vec![format!("error: {message}")];
+            lines.extend(causes.iter().map(|cause| format!("  because: {}", indented(cause))));
+            lines.extend(explanation.remedy.iter().map(|remedy| format!("  remedy: {}", indented(remedy))));
+            lines.join("\n")
         };
         let _ = writeln!(io::stderr(), "{text}");
     }

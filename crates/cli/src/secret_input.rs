@@ -151,16 +151,15 @@ pub(crate) fn read_password(source: &PasswordSource, prompt: &str) -> Result<Zer
 
 /// Reads the password of a new wallet; at a prompt it is asked twice. An empty one is refused.
 pub(crate) fn read_new_password(source: &PasswordSource) -> Result<Zeroizing<String>, SecretInputError> {
-    let password = match given_password(source)? {
-        Some(password) => password,
-        None => {
-            let first = ask("the password", "New password (not shown): ")?;
-            let second = ask("the password", "The same again: ")?;
-            if *first != *second {
-                return Err(SecretInputError::PasswordsDiffer);
-            }
-            text_of("the password", &first)?
+    let password = if let Some(password) = given_password(source)? {
+        password
+    } else {
+        let first = ask("the password", "New password (not shown): ")?;
+        let second = ask("the password", "The same again: ")?;
+        if *first != *second {
+            return Err(SecretInputError::PasswordsDiffer);
         }
+        text_of("the password", &first)?
     };
     if password.is_empty() {
         return Err(SecretInputError::EmptyPassword);
@@ -322,7 +321,7 @@ mod tests {
         };
         assert!(matches!(read(b"\n"), Err(SecretInputError::EmptyPassword)));
         assert!(matches!(read(b"\xff"), Err(SecretInputError::NotText { .. })));
-        assert!(matches!(read(&[b'x'; MAX_SHORT_BYTES + 1]), Err(SecretInputError::TooLong { .. })));
+        assert!(matches!(read(&vec![b'x'; MAX_SHORT_BYTES + 1]), Err(SecretInputError::TooLong { .. })));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use strongroom_protocol::address::checksummed;
 
 use crate::arguments::{ChainCommand, ChainDescription};
-use crate::chains::{Chain, ChainName};
+use crate::chains::{ChainEntry, ChainName};
 use crate::commands::Session;
 use crate::config::{AddChain, Origin};
 use crate::error::CliError;
@@ -25,7 +25,7 @@ pub(crate) fn run(session: &Session<'_>, command: ChainCommand) -> Result<Answer
 
 fn add(session: &Session<'_>, description: ChainDescription) -> Result<Answer, CliError> {
     let ChainDescription { name, chain_id, hub, rpc, sms, danger_plain_http, replace, use_it } = description;
-    let chain = Chain { chain_id, hub, rpc, sms, danger_plain_http };
+    let chain = ChainEntry { chain_id, hub, rpc, sms, danger_plain_http };
     chain.check()?;
     let config = session.config()?;
     config.add_chain(&name, &chain, AddChain { replace, use_it })?;
@@ -66,7 +66,7 @@ fn show(session: &Session<'_>, name: Option<&ChainName>) -> Result<Answer, CliEr
     Ok(Answer::done(text, json!({ "chain": described(&name, &chain, origin, in_use) })))
 }
 
-fn described(name: &ChainName, chain: &Chain, origin: Origin, in_use: bool) -> Value {
+fn described(name: &ChainName, chain: &ChainEntry, origin: Origin, in_use: bool) -> Value {
     json!({
         "name": name,
         "chain_id": chain.chain_id,

@@ -64,7 +64,8 @@ fn push(
     answer.json["public_key_file"] = public_key.file.display().to_string().into();
     answer.json["private_key_file"] = public_key.private_file.as_ref().map(|file| file.display().to_string()).into();
     if let Some(file) = &public_key.private_file {
-        answer.text += &format!("\nprivate key  {} (under the wallet's password; keep a copy)", file.display());
+        answer.text.push_str("\nThe private key is under the wallet's password, in ");
+        answer.text.push_str(&file.display().to_string());
     }
     Ok(answer)
 }

@@ -5,7 +5,7 @@ use strongroom_protocol::address::checksummed;
 use strongroom_protocol::{Address, RequesterSecretName, SecretId, SigningKey, challenge};
 
 use crate::arguments::{Push, Service, WalletChoice};
-use crate::chains::{Chain, ChainName, check_sms_url};
+use crate::chains::{ChainEntry, ChainName, check_sms_url};
 use crate::commands::Session;
 use crate::config::Config;
 use crate::error::CliError;
@@ -99,7 +99,7 @@ pub(crate) fn check(
 /// The SMS that is meant.
 pub(crate) struct Target {
     chain_name: ChainName,
-    chain: Chain,
+    chain: ChainEntry,
     patience: Patience,
 }
 

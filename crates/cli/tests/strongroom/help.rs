@@ -1,0 +1,79 @@
+//! Help and completion: part of the interface, so any change shows in a diff.
+
+use std::fs;
+use std::path::Path;
+
+use crate::home::Home;
+
+const COMMANDS: [&str; 25] = [
+    "",
+    "wallet",
+    "wallet create",
+    "wallet import",
+    "wallet show",
+    "wallet list",
+    "wallet use",
+    "chain",
+    "chain add",
+    "chain use",
+    "chain list",
+    "chain show",
+    "app",
+    "app push-secret",
+    "app check-secret",
+    "requester",
+    "requester push-secret",
+    "requester check-secret",
+    "dataset",
+    "dataset push-secret",
+    "dataset check-secret",
+    "result",
+    "result push-encryption-key",
+    "result check-encryption-key",
+    "completion",
+];
+
+#[test]
+fn the_help_of_every_command_is_as_written_down() {
+    let home = Home::new();
+    let mut actual = String::new();
+    for command in COMMANDS {
+        let ran = home.run(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+        actual +=
+            &format!("$ strongroom {command} --help\n{}\n", ran.ends_with(0).stdout).replace("  --help\n", " --help\n");
+    }
+    let expected = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/strongroom/golden/help.txt"));
+    if expected.unwrap_or_default() != actual {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("help.txt");
+        fs::write(&file, actual).unwrap();
+        panic!("the help has changed; if that is meant, copy {} to tests/strongroom/golden/", file.display());
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_as_an_error() {
+    let home = Home::new();
+    for arguments in [&[][..], &["wallet"], &["app"]] {
+        let ran = home.run(arguments);
+        assert!(ran.ends_with(2).stderr.contains("Usage:"), "{ran:?}");
+    }
+}
+
+#[test]
+fn every_shell_gets_its_completion() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = home.run(&["completion", shell]);
+        assert!(ran.ends_with(0).stdout.contains("push-encryption-key"), "{shell}");
+        let answer = home.run(&["completion", shell, "--json"]).ends_with(0).json();
+        assert_eq!(answer["script"].as_str().unwrap(), ran.stdout.trim_end());
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    assert_eq!(
+        Home::new().run(&["--version"]).ends_with(0).stdout,
+        concat!("strongroom ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}

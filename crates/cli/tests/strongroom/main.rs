@@ -1,0 +1,14 @@
+//! Runs the built `strongroom` as a person or a script would, against an SMS that stands in for the real one and checks
+//! every signature. Each test has a home of its own; nothing is shared, nothing of this machine's user is touched.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
+mod chains;
+mod help;
+mod home;
+mod prompts;
+mod result_keys;
+mod secrets;
+mod stand_in_sms;
+mod trouble;
+mod wallets;

@@ -1,0 +1,96 @@
+//! Hidden prompts, on a pseudo-terminal: what is typed is not shown.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::Child;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::home::{ADDRESS, CANARY, Home, PASSWORD, Ran};
+use crate::stand_in_sms::StandInSms;
+
+/// A person at a terminal.
+struct Person {
+    terminal: File,
+    child: Child,
+    seen: String,
+}
+
+impl Person {
+    /// `setsid --ctty` makes the pseudo-terminal the one that the command's questions go to.
+    fn runs(home: &Home, arguments: &[&str]) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let side = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let child = home
+            .command("setsid")
+            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_strongroom")])
+            .args(arguments)
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .spawn()
+            .unwrap();
+        Self { terminal: terminal.into(), child, seen: String::new() }
+    }
+
+    /// Waits for the question, and until typing is hidden, then types.
+    fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
+        while !self.seen.contains(question) {
+            assert!(self.sees_more(), "no question {question:?}: {}", self.seen);
+        }
+        self.seen.clear();
+        while tcgetattr(&self.terminal).unwrap().local_modes.contains(LocalModes::ECHO) {
+            std::thread::yield_now();
+        }
+        self.terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        self
+    }
+
+    fn sees_more(&mut self) -> bool {
+        let mut buffer = [0; 1024];
+        match self.terminal.read(&mut buffer) {
+            Ok(0) | Err(_) => false, // the other side is closed
+            Ok(read) => {
+                self.seen += &String::from_utf8_lossy(&buffer[..read]);
+                let seen = Ran { code: 0, stdout: self.seen.clone(), stderr: String::new() };
+                seen.leaks_nothing();
+                true
+            }
+        }
+    }
+
+    fn ends_with(&mut self, code: i32) {
+        while self.sees_more() {}
+        assert_eq!(self.child.wait().unwrap().code(), Some(code), "{}", self.seen);
+    }
+}
+
+#[test]
+fn a_secret_and_a_password_can_be_typed_unseen_and_end_before_the_line_break() {
+    let sms = StandInSms::start();
+    let home = Home::ready_for(&sms);
+    let mut person = Person::runs(&home, &["requester", "push-secret", "typed"]);
+    person
+        .answers("Secret (not shown): ", CANARY)
+        .answers("Password of wallet me (not shown): ", PASSWORD)
+        .ends_with(0);
+    assert_eq!(sms.stored(&format!("/requesters/{ADDRESS}/secrets/typed")).as_deref(), Some(CANARY));
+}
+
+#[test]
+fn a_new_password_is_asked_twice() {
+    let home = Home::new();
+    let create = ["wallet", "create", "typed", "--scrypt-n", "1024"];
+    let mut person = Person::runs(&home, &create);
+    person.answers("New password (not shown): ", PASSWORD).answers("The same again: ", "another").ends_with(7);
+    assert!(!home.wallets().exists());
+    let mut person = Person::runs(&home, &create);
+    person.answers("New password (not shown): ", PASSWORD).answers("The same again: ", PASSWORD).ends_with(0);
+    assert!(home.wallets().join("typed.json").is_file());
+}
