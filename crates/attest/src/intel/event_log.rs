@@ -249,3 +249,6 @@ fn in_order(runtime: Vec<MeasuredEvent>) -> Result<MeasuredLog, EventLogFault> {
     };
     Ok(MeasuredLog { app_id, compose_hash, instance_id, boot, application })
 }
+
+#[cfg(test)]
+mod tests;
