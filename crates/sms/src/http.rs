@@ -1,12 +1,14 @@
 //! The HTTP dialect of iExec's SMS, byte for byte where clients can see it (`router` lists every route). Texts and bytes
 //! become domain types here; what is judged and stored is in [`crate::secrets`].
 
+mod admin;
 mod authorization;
 mod body;
 mod charset;
 mod cors;
 mod error_response;
 mod framework_error;
+mod openapi;
 mod operations;
 mod percent;
 mod router;

@@ -4,6 +4,7 @@
 //! - [`config`]: every setting.
 //! - [`owners`]: the question asked of the chain.
 //! - `secrets`: who may write, and in which order things are checked.
+//! - `backups`: copies of the store, for operators.
 //! - `http`: the dialect: routes, bodies, errors.
 //! - `server`: connections, TLS, the orderly end.
 //! - [`service`]: all of it put together.
@@ -17,6 +18,7 @@ pub mod service;
 pub mod telemetry;
 pub mod vault;
 
+mod backups;
 mod http;
 mod metrics;
 mod rate_limit;

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -128,13 +129,13 @@ fn store_settings(config: &Config) -> anyhow::Result<(StoreConfig, MakeRootKeySo
         let text = SecretValue::new(text.into_bytes()).context("the root key in the environment is too long")?;
         let copy =
             move || SecretValue::new(text.expose_secret().to_vec()).expect("a copy is no longer than the original");
-        return Ok((store, Box::new(move || RootKeySource::Env(copy()))));
+        return Ok((store, Arc::new(move || RootKeySource::Env(copy()))));
     }
     if let Some(credential) = config.store.root_key_credential.clone() {
-        return Ok((store, Box::new(move || RootKeySource::Credential(credential.clone()))));
+        return Ok((store, Arc::new(move || RootKeySource::Credential(credential.clone()))));
     }
     let file = config.store.root_key_file.clone();
-    Ok((store, Box::new(move || RootKeySource::File(file.clone()))))
+    Ok((store, Arc::new(move || RootKeySource::File(file.clone()))))
 }
 
 fn system_clock() -> Clock {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use strongroom_protocol::{Address, SecretId};
 
+use crate::backups::Backups;
 use crate::clock::Clock;
-use crate::config::{Config, RateLimitConfig, duration};
+use crate::config::{ApiKey, Config, RateLimitConfig, duration};
 use crate::http::{BodyReader, TeeInformation};
 use crate::metrics::Metrics;
 use crate::owners::ReadOwners;
@@ -25,6 +26,8 @@ pub(crate) struct Sms {
     pub(crate) bodies: BodyReader,
     pub(crate) clock: Clock,
     pub(crate) tee: TeeInformation,
+    pub(crate) backups: Backups,
+    pub(crate) admin_api_key: ApiKey,
     pub(crate) trusted_proxies: HashSet<IpAddr>,
     pub(crate) request_timeout: Duration,
     /// `http` or `https`, for links.
@@ -64,6 +67,8 @@ impl Sms {
             metrics,
             clock,
             tee: TeeInformation::new(&config.tee),
+            backups: Backups::new(config.admin.backup_folder.clone()),
+            admin_api_key: config.admin.api_key.clone(),
             trusted_proxies: config.server.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             request_timeout: duration(config.server.request_timeout_ms),
             scheme: if config.tls.certificate.is_some() { "https" } else { "http" },

@@ -94,16 +94,13 @@ pub const KEYS: &[Key] = &[
 /// The variables and their meanings, one per line, for `--help`.
 pub fn describe_environment() -> String {
     let width = KEYS.iter().map(|key| key.variable().len()).max().unwrap_or_default();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for key in KEYS {
         let old = key.old_variable.map(|old| format!(" (also {old})")).unwrap_or_default();
-        text.push_str(&format!("  {:width$}  {}{old}\n", key.variable(), key.meaning));
+        lines.push(format!("  {:width$}  {}{old}", key.variable(), key.meaning));
     }
-    text.push_str(&format!(
-        "  {:width$}  the root key itself, 64 hex digits, instead of a file\n",
-        "STRONGROOM_ROOT_KEY"
-    ));
-    text
+    lines.push(format!("  {:width$}  the root key itself, 64 hex digits, instead of a file", "STRONGROOM_ROOT_KEY"));
+    lines.join("\n")
 }
 
 /// The file with the environment laid over it.

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::body::BodyError;
 use super::framework_error::FrameworkError;
+use crate::backups::BackupsError;
 use crate::rate_limit::RetryAfter;
 use crate::secrets::{LookUpError, PushError};
 
@@ -109,6 +110,24 @@ pub(super) fn existence(kind: SecretKind, found: Result<bool, CheckError>) -> Re
             }
         },
     }
+}
+
+/// The answer to an operation on backups that was not done: the status alone, as the old service tells it.
+pub(super) fn backups_refused(error: &BackupsError) -> Response {
+    match error {
+        BackupsError::Blank => StatusCode::BAD_REQUEST,
+        BackupsError::Busy => StatusCode::TOO_MANY_REQUESTS,
+        BackupsError::NoSuchFolder | BackupsError::NoSuchBackup => StatusCode::NOT_FOUND,
+        BackupsError::NotAnId
+        | BackupsError::Outside
+        | BackupsError::DestinationExists
+        | BackupsError::NothingToDelete
+        | BackupsError::Files(_)
+        | BackupsError::NotMade(_)
+        | BackupsError::NotRestored(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        BackupsError::Closed(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+    .into_response()
 }
 
 /// The answer to whoever comes too often.

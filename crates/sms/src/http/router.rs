@@ -10,14 +10,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use futures_util::FutureExt as _;
 use tracing::{Instrument as _, error, info, info_span};
 
 use super::cors::Cors;
 use super::framework_error::{self, FrameworkError};
 use super::{
-    error_response, operations, percent, secrets_account, secrets_app, secrets_dataset, secrets_requester, tee,
+    admin, error_response, openapi, operations, percent, secrets_account, secrets_app, secrets_dataset,
+    secrets_requester, tee,
 };
 use crate::Sms;
 use crate::rate_limit::peer_key;
@@ -48,6 +49,16 @@ pub(crate) fn router(sms: Arc<Sms>) -> Router {
         .route("/actuator", get(operations::links))
         .route(HEALTH, get(operations::health))
         .route("/actuator/prometheus", get(operations::prometheus))
+        .route("/v3/api-docs", get(openapi::json))
+        .route("/v3/api-docs.yaml", get(openapi::yaml))
+        .route("/swagger-ui.html", get(openapi::to_page))
+        .route("/swagger-ui", get(openapi::to_page))
+        .route("/swagger-ui/{*file}", get(openapi::page))
+        .route("/admin/backup", post(admin::backup))
+        .route("/admin/{storageID}/replicate-backup", post(admin::replicate))
+        .route("/admin/{storageID}/restore-backup", post(admin::restore))
+        .route("/admin/{storageID}/delete-backup", delete(admin::delete))
+        .route("/admin/{storageID}/copy-to/{destinationStorageID}", post(admin::copy))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&sms), around))
@@ -109,10 +120,17 @@ async fn answer(sms: &Sms, request: Request, next: Next, route: &str, peer: Opti
         return no_such_route().await;
     }
     // Whoever watches over the service is told its health even while peers are being limited.
-    if let (Some(limiter), Some(peer), true) = (&sms.limits.peer, peer, route != HEALTH) {
-        if let Err(after) = limiter.admit(peer_key(peer), Instant::now()) {
-            return error_response::too_many_requests(after);
+    if let (Some(limiter), Some(peer), true) = (&sms.limits.peer, peer, route != HEALTH)
+        && let Err(after) = limiter.admit(peer_key(peer), Instant::now())
+    {
+        return error_response::too_many_requests(after);
+    }
+    if admin::guards(request.uri().path()) {
+        if let Err(refusal) = admin::authorize(sms, request.headers()) {
+            return refusal;
         }
+        // Copying a large backup takes as long as it takes.
+        return caught(next.run(request)).await;
     }
     match tokio::time::timeout(sms.request_timeout, caught(next.run(request))).await {
         Ok(response) => response,

@@ -25,8 +25,10 @@ pub(crate) struct TeeInformation {
 struct Properties {
     tee_framework: &'static str,
     tee_framework_version: String,
-    pre_compute_properties: StageProperties,
-    post_compute_properties: StageProperties,
+    #[serde(rename = "preComputeProperties")]
+    pre_compute: Program,
+    #[serde(rename = "postComputeProperties")]
+    post_compute: Program,
     /// SCONE only.
     #[serde(skip_serializing_if = "Option::is_none")]
     las_image: Option<String>,
@@ -34,7 +36,7 @@ struct Properties {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct StageProperties {
+struct Program {
     image: String,
     fingerprint: String,
     entrypoint: String,
@@ -47,16 +49,16 @@ impl TeeInformation {
         let properties = |pipeline: &Pipeline| Properties {
             tee_framework: name(config.framework),
             tee_framework_version: pipeline.version.clone(),
-            pre_compute_properties: stage(&pipeline.pre_compute),
-            post_compute_properties: stage(&pipeline.post_compute),
+            pre_compute: stage(&pipeline.pre_compute),
+            post_compute: stage(&pipeline.post_compute),
             las_image: las_image.clone(),
         };
         Self { framework: config.framework, properties: config.pipelines.iter().map(properties).collect() }
     }
 }
 
-fn stage(stage: &Stage) -> StageProperties {
-    StageProperties {
+fn stage(stage: &Stage) -> Program {
+    Program {
         image: stage.image.clone(),
         fingerprint: stage.fingerprint.clone(),
         entrypoint: stage.entrypoint.clone(),

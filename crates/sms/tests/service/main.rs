@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a failed step of a test should stop it")]
 
 mod accounts;
+mod admin;
 mod apps;
 mod bodies;
 mod cors;
 mod datasets;
 mod fake_chain;
 mod framework_errors;
+mod openapi_document;
+mod operations;
 mod raw_http;
 mod requesters;
 mod running;

@@ -81,7 +81,7 @@ async fn start_service(
     adjust(&mut config);
     let store = StoreConfig { path: folder.join("data/strongroom.db"), chain_id: 1337 };
     let key = folder.join("root.key");
-    let vault = Vault::open(store, Box::new(move || RootKeySource::File(key.clone()))).unwrap();
+    let vault = Vault::open(store, Arc::new(move || RootKeySource::File(key.clone()))).unwrap();
     let noon = Clock::new(|| "2026-01-31T12:00:00Z".parse().unwrap());
     let service = Service::start(&config, chain.clone(), vault, noon).await.unwrap();
     let address = service.address();

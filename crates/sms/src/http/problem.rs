@@ -1,0 +1,121 @@
+//! Errors of `/v1` as RFC 9457 problems: `type`, `title`, `status`, `detail`, and `code`, a stable word for machines.
+//! The one place where errors of the release flow become HTTP. No `_` arms: a new error must choose its answer.
+
+use std::error::Error;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use strongroom_grant::Refusal;
+use strongroom_store::RecordError;
+use tracing::{error, info, warn};
+
+use crate::release::{ReleaseError, SessionError};
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+}
+
+/// One problem, ready to be answered.
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    /// "Could not find out": to be asked again.
+    pub(super) fn trouble(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "trouble", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: format!("urn:strongroom:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+        };
+        let json = serde_json::to_string(&body).expect("texts and a number are JSON");
+        let media_type = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, media_type)], json).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// The answer to a release that did not come about.
+pub(super) fn release_refused(error: &ReleaseError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ReleaseError::Request(_) | ReleaseError::MalformedEvidence(_) => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed-request", detail)
+        }
+        ReleaseError::WeakKey(_) => Problem::new(StatusCode::BAD_REQUEST, "weak-key", detail),
+        ReleaseError::Nonce(_) => Problem::new(StatusCode::FORBIDDEN, "nonce-void", detail),
+        ReleaseError::NoSession => Problem::new(StatusCode::NOT_FOUND, "no-session", detail),
+        ReleaseError::NoTask => Problem::new(StatusCode::FORBIDDEN, "no-task", detail),
+        ReleaseError::Evidence(source) => {
+            // The reason is for the operator; whoever sends forged evidence learns nothing from us.
+            info!(reason = source as &dyn Error, "evidence refused");
+            Problem::new(StatusCode::FORBIDDEN, "evidence-refused", detail)
+        }
+        ReleaseError::Endorsements(source) => {
+            warn!(reason = source as &dyn Error, "evidence cannot be judged");
+            Problem::trouble(detail)
+        }
+        ReleaseError::Busy(_) | ReleaseError::Closed(_) => Problem::trouble(detail),
+        ReleaseError::Refused(refusal) => {
+            if let Refusal::PolicyNotMet { reason } = refusal {
+                info!(reason, "platform does not meet the policy");
+            }
+            Problem::new(StatusCode::FORBIDDEN, refusal.code(), format!("{detail}; {}", refusal.remedy()))
+        }
+        ReleaseError::Record(source) => match source {
+            RecordError::NoSession => Problem::new(StatusCode::NOT_FOUND, "no-session", detail),
+            RecordError::SessionUsed => Problem::new(StatusCode::CONFLICT, "session-used", detail),
+            RecordError::NonceSpent => Problem::new(StatusCode::FORBIDDEN, "nonce-spent", detail),
+            RecordError::Trouble(source) => store_trouble(source),
+        },
+        ReleaseError::Chain(source) => chain_trouble(source),
+        ReleaseError::Store(source) => store_trouble(source),
+    }
+}
+
+/// The answer to an explanation that could not be given.
+pub(super) fn explain_refused(error: &SessionError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        SessionError::NotByWorker => Problem::new(StatusCode::UNAUTHORIZED, "not-by-worker", detail),
+        SessionError::NoTask => Problem::new(StatusCode::NOT_FOUND, "no-task", detail),
+        SessionError::OtherFramework { .. } => Problem::new(StatusCode::FORBIDDEN, "other-framework", detail),
+        SessionError::Refused(refusal) => Problem::new(StatusCode::FORBIDDEN, refusal.code(), detail),
+        SessionError::Closed(_) => Problem::trouble(detail),
+        SessionError::Chain(source) => chain_trouble(source),
+        SessionError::Store(source) => store_trouble(source),
+    }
+}
+
+pub(super) fn store_trouble(source: &strongroom_store::StoreError) -> Problem {
+    error!(error = source as &dyn Error, "the store is in trouble");
+    Problem::trouble("the store is in trouble; try again later")
+}
+
+fn chain_trouble(source: &crate::owners::ReadOwnersError) -> Problem {
+    warn!(error = source as &dyn Error, "the chain could not be read");
+    Problem::trouble("the chain could not be read; try again later")
+}

@@ -1,0 +1,79 @@
+//! `/v1`: challenges, releases, identity.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use strongroom_attest::evidence::{MAX_EVENT_LOG_BYTES, MAX_QUOTE_BYTES};
+use strongroom_protocol::address;
+use strongroom_protocol::release::{ANSWER_MEDIA_TYPE, IdentityAnswer, ReleaseRequest};
+use tracing::{Span, field};
+
+use super::problem::{self, Problem};
+use crate::Sms;
+use crate::release::{self, Releases};
+
+/// Largest request: quote in base64, log with every quotation mark escaped, and the short fields.
+const MAX_REQUEST_BYTES: usize = 2 * MAX_QUOTE_BYTES + 2 * MAX_EVENT_LOG_BYTES + 4096;
+
+fn releases(sms: &Sms) -> Result<&Releases, Problem> {
+    let off = || Problem::new(StatusCode::NOT_FOUND, "releases-off", "this service is configured without releases");
+    sms.releases.as_ref().ok_or_else(off)
+}
+
+/// `POST /v1/challenges`
+pub(super) async fn challenge(State(sms): State<Arc<Sms>>) -> Response {
+    let made = releases(&sms).and_then(|releases| {
+        releases.challenge(sms.clock.seconds()).map_err(|error| problem::store_trouble(&error))
+    });
+    match made {
+        Ok(challenge) => Json(challenge).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// `GET /v1/identity`
+pub(super) async fn identity(State(sms): State<Arc<Sms>>) -> Response {
+    match releases(&sms) {
+        Ok(releases) => {
+            let deployment = releases.deployment();
+            Json(IdentityAnswer {
+                chain_id: deployment.chain_id,
+                hub: address::checksummed(&deployment.hub),
+                key_id: address::checksummed(&deployment.sms),
+            })
+            .into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// `POST /v1/releases`
+pub(super) async fn release(State(sms): State<Arc<Sms>>, body: Body) -> Response {
+    match try_release(&sms, body).await {
+        Ok(answer) => {
+            let media_type = HeaderValue::from_static(ANSWER_MEDIA_TYPE);
+            ([(header::CONTENT_TYPE, media_type)], answer).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn try_release(sms: &Sms, body: Body) -> Result<Vec<u8>, Problem> {
+    let releases = releases(sms)?;
+    let too_large = |_| {
+        let detail = format!("the request is larger than {MAX_REQUEST_BYTES} bytes or broke off");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail)
+    };
+    let body = to_bytes(body, MAX_REQUEST_BYTES).await.map_err(too_large)?;
+    let request: ReleaseRequest = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "malformed-request", error.to_string()))?;
+    if let Some(task) = release::task_of(&request) {
+        Span::current().record("task", field::display(task));
+    }
+    let answer = releases.release(&sms.vault, &request, sms.clock.seconds()).await;
+    answer.map(|answer| answer.to_bytes()).map_err(|error| problem::release_refused(&error))
+}

@@ -1,0 +1,19 @@
+//! What the chain says about a task: the question of the release flow.
+
+use strongroom_protocol::snapshot::TaskSnapshot;
+use strongroom_protocol::{TaskId, UnixSeconds};
+
+use crate::owners::{BoxFuture, CheckedChain, ReadOwnersError};
+
+/// Reads tasks from the chain. Implemented by [`CheckedChain`] and by the fakes of the tests.
+pub trait ReadTasks: Send + Sync {
+    /// All the chain says about a task, at one block; `None` when it does not know the task. Whatever could not be found
+    /// out is an error.
+    fn snapshot(&self, task: TaskId, now: UnixSeconds) -> BoxFuture<'_, Result<Option<TaskSnapshot>, ReadOwnersError>>;
+}
+
+impl ReadTasks for CheckedChain {
+    fn snapshot(&self, task: TaskId, now: UnixSeconds) -> BoxFuture<'_, Result<Option<TaskSnapshot>, ReadOwnersError>> {
+        Box::pin(async move { Ok(self.checked()?.snapshot(task, now).await?) })
+    }
+}
