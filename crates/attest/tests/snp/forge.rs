@@ -132,6 +132,7 @@ pub(crate) struct Forgery {
 pub(crate) struct Forged {
     pub(crate) report: Vec<u8>,
     pub(crate) vek: Vec<u8>,
+    pub(crate) ark: Vec<u8>,
     pub(crate) ask: Vec<u8>,
     pub(crate) crl: Option<Vec<u8>>,
     pub(crate) anchors: TrustAnchors,
@@ -220,6 +221,7 @@ impl Forgery {
             report,
             vek: vek.signed_by(&issuer),
             ask: self.ask.signed_by(&RsaKey::ark(self.pss)),
+            ark: ark.clone(),
             crl: self.revocations.as_ref().map(|list| list.der(self.pss)),
             anchors: TrustAnchors::with_development(DevelopmentAnchors {
                 name: "forge".to_owned(),
@@ -269,13 +271,18 @@ pub(crate) fn tcb_components(product: AmdProduct) -> Vec<(&'static str, usize)> 
     }
 }
 
-/// A TCB version whose components all differ, one of them above 127.
-pub(crate) const TCB: [u8; 8] = [11, 12, 13, 14, 0, 0, 17, 218];
+/// A TCB version whose components all differ, one of them above 127; zero where the product has none.
+pub(crate) fn tcb(product: AmdProduct) -> [u8; 8] {
+    match product {
+        AmdProduct::Milan | AmdProduct::Genoa => [11, 12, 0, 0, 0, 0, 17, 218],
+        AmdProduct::Turin => [11, 12, 13, 14, 0, 0, 0, 218],
+    }
+}
 
 fn vek_extensions(product: AmdProduct, chip_id: &[u8]) -> Vec<Vec<u8>> {
     let product_name = element(0x16, &[format!("{product}-B1").as_bytes()]);
     let mut extensions = vec![extension("1.3.6.1.4.1.3704.1.2", &product_name)];
-    extensions.extend(tcb_components(product).iter().map(|(id, at)| extension(id, &integer(TCB[*at]))));
+    extensions.extend(tcb_components(product).iter().map(|(id, at)| extension(id, &integer(tcb(product)[*at]))));
     extensions.push(extension("1.3.6.1.4.1.3704.1.4", chip_id));
     extensions
 }
@@ -300,7 +307,7 @@ fn report(product: AmdProduct, chip_id: &[u8]) -> Vec<u8> {
     report[0xe0..0x110].fill(0xa3);
     report[0x110..0x140].fill(0xa4);
     for at in [0x38, 0x180, 0x1e0, 0x1f0] {
-        report[at..at + 8].copy_from_slice(&TCB);
+        report[at..at + 8].copy_from_slice(&tcb(product));
     }
     report[0x188..0x18b].copy_from_slice(match product {
         AmdProduct::Milan => &[0x19, 0x01, 1],

@@ -7,6 +7,7 @@ mod forge;
 mod mutants;
 #[path = "../mutation/mod.rs"]
 mod mutation;
+mod oracle;
 mod real;
 #[cfg(feature = "development-anchors")]
 mod rules;

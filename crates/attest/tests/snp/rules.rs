@@ -4,7 +4,7 @@ use strongroom_attest::claims::{AmdSigningKey, Claims, Code, Platform, Revocatio
 use strongroom_attest::{AmdProduct, EndorsementFault, EvidenceFault, TrustAnchors, TrustDomain, VerifyError};
 use strongroom_protocol::UnixSeconds;
 
-use super::forge::{Forged, Forgery, NOW, Pss, REPORT_DATA, Revocations, TCB, tcb_components, wrapped_chip_id};
+use super::forge::{Forged, Forgery, NOW, Pss, REPORT_DATA, Revocations, tcb, tcb_components, wrapped_chip_id};
 use super::mutation::assert_every_bit_flip_is_refused;
 use super::x509::{Content, EcKey, certificate_authority, element, extension, integer, signs_certificates_and_lists};
 
@@ -54,8 +54,8 @@ fn reports_of_every_product_and_signing_key_verify_under_their_development_root(
                 }
                 AmdProduct::Turin => SnpTcb { fmc: 11, bootloader: 12, tee: 13, snp: 14, microcode: 218 },
             };
-            let Tcb::Amd(tcb) = claims.tcb else { panic!("the versions are AMD's") };
-            assert_eq!([tcb.reported, tcb.committed, tcb.current, tcb.launch], [version; 4]);
+            let Tcb::Amd(found) = claims.tcb else { panic!("the versions are AMD's") };
+            assert_eq!([found.reported, found.committed, found.current, found.launch], [version; 4]);
         }
     }
 }
@@ -74,8 +74,8 @@ fn every_field_comes_from_its_place_in_the_report() {
     assert_eq!((code.id_key_digest.0, code.author_key_digest.0), ([0xa3; 48], [0xa4; 48]));
     assert_eq!((code.family_id.0, code.image_id.0), ([0x0f; 16], [0x1a; 16]));
     assert_eq!((code.policy, code.vmpl, code.guest_svn), (0x3001f, 3, 7));
-    let Tcb::Amd(tcb) = claims.tcb else { panic!("the versions are AMD's") };
-    let boot_loaders = [tcb.reported, tcb.current, tcb.committed, tcb.launch].map(|version| version.bootloader);
+    let Tcb::Amd(found) = claims.tcb else { panic!("the versions are AMD's") };
+    let boot_loaders = [found.reported, found.current, found.committed, found.launch].map(|version| version.bootloader);
     assert_eq!(boot_loaders, [11, 12, 13, 14]);
 }
 
@@ -138,7 +138,7 @@ fn a_firmware_version_in_the_certificate_that_differs_in_one_component_is_refuse
     for product in AmdProduct::ALL {
         for (id, at) in tcb_components(product) {
             let mut forgery = Forgery::of(product);
-            forgery.replace_extension(id, extension(id, &integer(TCB[at] - 1)));
+            forgery.replace_extension(id, extension(id, &integer(tcb(product)[at] - 1)));
             assert_eq!(forgery.verify(), for_another("firmware version"), "{product} {id}");
             let mut forgery = Forgery::of(product);
             forgery.report[0x180 + at] += 1;
