@@ -9,12 +9,17 @@ use std::{fs, io};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
-use rsa::rand_core::OsRng;
+use rsa::pkcs8::der::pem::PemLabel;
+use rsa::pkcs8::pkcs5::pbes2;
+use rsa::pkcs8::{
+    DecodePublicKey, EncodePrivateKey, EncodePublicKey, EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo,
+};
+use rsa::rand_core::{OsRng, RngCore};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use strongroom_protocol::address::lower_case;
 use strongroom_protocol::{Address, SecretValue};
+use zeroize::Zeroizing;
 
 use crate::private_file;
 
@@ -130,8 +135,7 @@ impl ResultKeys {
     }
 
     fn keep(&self, owner: Address, pair: &RsaPrivateKey, password: &str) -> Result<PublicKey, ResultKeyError> {
-        let private_pem =
-            pair.to_pkcs8_encrypted_pem(OsRng, password, LineEnding::LF).map_err(ResultKeyError::Encoding)?;
+        let private_pem = encrypted_pem(pair, password).map_err(ResultKeyError::Encoding)?;
         let pem = pair
             .to_public_key()
             .to_public_key_pem(LineEnding::LF)
@@ -164,10 +168,23 @@ impl ResultKeys {
     }
 }
 
+/// PKCS#8, PBES2 with scrypt (n = 2^14, r = 8, p = 5) and AES-256-CBC. The usual n = 2^17 with p = 1 costs a guesser about as
+/// much, but needs more memory than OpenSSL (and with it the stock command's runtime) allows by default: 32 MiB.
+fn encrypted_pem(pair: &RsaPrivateKey, password: &str) -> Result<Zeroizing<String>, rsa::pkcs8::Error> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    OsRng.fill_bytes(&mut salt);
+    OsRng.fill_bytes(&mut iv);
+    let cost = scrypt::Params::new(14, 8, 5, 32).expect("n = 2^14, r = 8, p = 5 are valid");
+    let parameters = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)?;
+    let plain = pair.to_pkcs8_der()?;
+    let encrypted = PrivateKeyInfo::try_from(plain.as_bytes())?.encrypt_with_params(parameters, password)?;
+    Ok(encrypted.to_pem(EncryptedPrivateKeyInfo::PEM_LABEL, LineEnding::LF)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rsa::pkcs8::DecodePrivateKey;
+    use rsa::pkcs8::{DecodePrivateKey, SecretDocument};
 
     const OWNER: Address = Address::repeat_byte(0xab);
 
@@ -194,6 +211,20 @@ mod tests {
         assert!(private.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
         assert_eq!(RsaPrivateKey::from_pkcs8_encrypted_pem(&private, "p").unwrap(), pair);
         assert!(RsaPrivateKey::from_pkcs8_encrypted_pem(&private, "q").is_err());
+    }
+
+    #[test]
+    fn openssl_can_open_the_private_key_within_the_memory_it_allows() {
+        let pair = RsaPrivateKey::new(&mut OsRng, MIN_BITS).unwrap();
+        let pem = encrypted_pem(&pair, "p").unwrap();
+        let (label, document) = SecretDocument::from_pem(&pem).unwrap();
+        assert_eq!(label, "ENCRYPTED PRIVATE KEY");
+        let info = EncryptedPrivateKeyInfo::try_from(document.as_bytes()).unwrap();
+        let scheme = info.encryption_algorithm.pbes2().unwrap();
+        let cost = scheme.kdf.scrypt().unwrap();
+        // The sum that OpenSSL compares with 32 MiB (crypto/evp/pbe_scrypt.c): working memory and blocks.
+        let (n, r, p) = (cost.cost_parameter, u64::from(cost.block_size), u64::from(cost.parallelization));
+        assert!(128 * r * (n + 2) + 128 * r * p <= 32 << 20, "{n} {r} {p}");
     }
 
     #[test]
