@@ -125,15 +125,16 @@ impl AmdStatements {
 /// All keys of the simulated AMD and of its machines.
 pub(crate) struct AmdAuthority {
     /// One key signs the reports of all simulated machines.
-    vek_key: P384Key,
-    /// Read when first used.
-    root_key: OnceLock<RsaKey>,
-    issuing_key: OnceLock<RsaKey>,
+    vek: P384Key,
+    /// Of all products. Read when first used.
+    root: OnceLock<RsaKey>,
+    /// Of all intermediates. Read when first used.
+    issuing: OnceLock<RsaKey>,
 }
 
 impl AmdAuthority {
     pub(crate) fn new(seed: &[u8; 32]) -> Self {
-        Self { vek_key: P384Key::derive(seed, "amd vek"), root_key: OnceLock::new(), issuing_key: OnceLock::new() }
+        Self { vek: P384Key::derive(seed, "amd vek"), root: OnceLock::new(), issuing: OnceLock::new() }
     }
 
     /// The roots, DER.
@@ -143,7 +144,7 @@ impl AmdAuthority {
 
     /// A report of a guest on `machine`.
     pub(crate) fn report(&self, machine: &AmdMachine, measured: &SnpMeasured, report_data: [u8; 64]) -> Vec<u8> {
-        report::signed(machine, measured, report_data, &self.vek_key)
+        report::signed(machine, measured, report_data, &self.vek)
     }
 
     pub(crate) fn endorsements(
@@ -161,12 +162,12 @@ impl AmdAuthority {
             csp_id: machine.csp_id.as_deref(),
             valid: statements.vek_valid,
         };
-        let issuing_key = self.issuing_key.get_or_init(RsaKey::issuing);
-        let vek = certificate::vek(&vek, issuer, self.vek_key.point(), issuing_key);
+        let issuing_key = self.issuing.get_or_init(RsaKey::issuing);
+        let vek = certificate::vek(&vek, issuer, self.vek.point(), issuing_key);
         let crl = statements
             .crl
             .as_ref()
-            .map(|list| certificate::revocation_list(product, list, self.root_key.get_or_init(RsaKey::root)));
+            .map(|list| certificate::revocation_list(product, list, self.root.get_or_init(RsaKey::root)));
         AmdEndorsements::new(vek, issuer.certificate().to_vec(), crl, fetched_at).map(Endorsements::Amd)
     }
 }

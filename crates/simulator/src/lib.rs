@@ -24,13 +24,15 @@ pub use event_log::{AppIdentity, BootEvent, EventLog, RuntimeEvent};
 pub use intel::{IntelMachine, IntelStatements, SgxMeasured, TdxFormat, TdxMeasured};
 pub use nitro::NitroMeasured;
 
+use std::sync::OnceLock;
+
 use strongroom_attest::anchors::DevelopmentAnchors;
 use strongroom_attest::endorsements::IntelParts;
 use strongroom_attest::{EndorsementFault, Endorsements, Evidence, EvidenceFault, EvidenceKind, TrustAnchors};
 use strongroom_protocol::UnixSeconds;
 
 use crate::amd::AmdAuthority;
-use crate::intel::IntelAuthority;
+use crate::intel::{IntelAuthority, IntelDates};
 use crate::nitro::NitroAuthority;
 
 /// Simulated vendors and one simulated machine of each, all from one seed.
@@ -38,29 +40,55 @@ pub struct Simulator {
     name: String,
     intel: IntelAuthority,
     amd: AmdAuthority,
-    nitro: NitroAuthority,
+    /// Made when first asked for: most users want one vendor.
+    nitro: OnceLock<NitroAuthority>,
+    seed: [u8; 32],
+}
+
+/// What distinguishes one simulator from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimulatorSettings {
+    /// Everything is derived from it.
+    pub seed: [u8; 32],
+    /// Shown in every claim: `development:<name>`.
+    pub name: String,
+    /// Dates of the certificates of the simulated Intel.
+    pub intel_dates: IntelDates,
+}
+
+impl Default for SimulatorSettings {
+    fn default() -> Self {
+        Self { seed: [0; 32], name: "simulator".to_owned(), intel_dates: IntelDates::default() }
+    }
 }
 
 impl Simulator {
-    /// Makes all keys and certificates. A few milliseconds of work: keep the simulator and use it many times.
+    /// The simulator of this seed with default settings. A few milliseconds of work: keep it and use it many times.
     ///
     /// The seed is no secret worth keeping: whoever knows it can forge evidence that only development deployments accept.
     pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self::new(SimulatorSettings { seed, ..SimulatorSettings::default() })
+    }
+
+    /// Makes all keys and certificates.
+    pub fn new(settings: SimulatorSettings) -> Self {
+        let SimulatorSettings { seed, name, intel_dates } = settings;
         Self {
-            name: "simulator".to_owned(),
-            intel: IntelAuthority::new(&seed),
+            name,
+            intel: IntelAuthority::new(&seed, &intel_dates),
             amd: AmdAuthority::new(&seed),
-            nitro: NitroAuthority::new(&seed),
+            nitro: OnceLock::new(),
+            seed,
         }
     }
 
-    /// The roots, under the name `simulator`.
+    /// The roots, under the simulator's name.
     pub fn development_anchors(&self) -> DevelopmentAnchors {
         DevelopmentAnchors {
             name: self.name.clone(),
             intel_root: Some(self.intel.root_der().to_vec()),
             amd_roots: AmdAuthority::roots(),
-            aws_root: Some(self.nitro.root_der().to_vec()),
+            aws_root: Some(self.nitro_authority().root_der().to_vec()),
         }
     }
 
@@ -110,8 +138,12 @@ impl Simulator {
 
     /// A Nitro document with `user_data`; 64 bytes of it serve as report data.
     pub fn nitro(&self, measured: &NitroMeasured, user_data: &[u8]) -> SimulatedEvidence {
-        let document = self.nitro.document(measured, user_data);
+        let document = self.nitro_authority().document(measured, user_data);
         SimulatedEvidence { kind: EvidenceKind::Nitro, document, event_log: None }
+    }
+
+    fn nitro_authority(&self) -> &NitroAuthority {
+        self.nitro.get_or_init(|| NitroAuthority::new(&self.seed))
     }
 
     /// What the simulated Intel says about the default machine, current at `now` and fetched then.

@@ -26,6 +26,8 @@ pub struct IntelMachine {
     pub sgx_type: u8,
     /// Which authority certifies the machine.
     pub pck_ca: PckCa,
+    /// What the certificate chain in the quote is like.
+    pub pck_chain: PckChain,
     /// Serial number of the PCK certificate.
     pub pck_serial: u64,
     /// Dates of the PCK certificate.
@@ -41,6 +43,21 @@ pub enum PckCa {
     Platform,
     /// For single-package platforms.
     Processor,
+}
+
+/// Chains in a quote, right and wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PckChain {
+    /// Leaf, issuing authority, root.
+    Genuine,
+    /// The issuing authority signs for the machine itself: no leaf.
+    AuthorityAsLeaf,
+    /// The leaf comes from an authority of the right name with a key that the root never certified.
+    ForgedAuthority,
+    /// The leaf was issued with the key that signs TCB info, which may not issue.
+    IssuedByTcbSigning,
+    /// The genuine chain, with the authority repeated this many times more.
+    Padded(u8),
 }
 
 /// Configuration of a multi-package platform.
@@ -66,6 +83,7 @@ impl Default for IntelMachine {
             flags: PlatformFlags { dynamic_platform: true, cached_keys: true, smt_enabled: true },
             sgx_type: 1,
             pck_ca: PckCa::Platform,
+            pck_chain: PckChain::Genuine,
             pck_serial: 0x0D5E_1000,
             pck_valid: Validity::ALWAYS,
             quoting: QuotingEnclave::default(),

@@ -51,6 +51,22 @@ pub struct IntelStatements {
     pub root_crl_valid: Validity,
     /// Number of both revocation lists.
     pub crl_number: u64,
+    /// Who signs TCB info and identity.
+    pub signer: TcbSigner,
+}
+
+/// Signers of TCB info and enclave identities, right and wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcbSigner {
+    /// The holder of the TCB signing certificate.
+    Genuine,
+    /// A machine, with its PCK key and certificate.
+    PckKey,
+    /// Somebody with a certificate of the right name below a root of the right name, both with other keys; the genuine root
+    /// stands in the chain.
+    Forged,
+    /// Somebody whom the platform authority certified under the right name, not the root.
+    BelowPlatformCa,
 }
 
 /// What applies at a level.
@@ -156,6 +172,7 @@ impl IntelStatements {
             pck_crl_valid: valid_for(30),
             root_crl_valid: valid_for(365),
             crl_number: 1,
+            signer: TcbSigner::Genuine,
         }
     }
 

@@ -4,18 +4,12 @@ use dcap_qvl::configs::RingConfig;
 use dcap_qvl::verify::QuoteVerifier;
 use strongroom_attest::claims::{Code, IntelTcbStatus, Platform, Tcb};
 use strongroom_attest::endorsements::IntelParts;
-use strongroom_attest::{AmdProduct, Endorsements, EvidenceKind, ExpectedBinding, TrustAnchors, TrustDomain, verify};
-use strongroom_protocol::UnixSeconds;
+use strongroom_attest::{EvidenceKind, ExpectedBinding, TrustAnchors, TrustDomain, verify};
 use strongroom_simulator::{
-    AmdMachine, AmdStatements, AppIdentity, IntelMachine, IntelStatements, NitroMeasured, RuntimeEvent, SgxMeasured,
-    SimulatedEvidence, Simulator, SnpMeasured, TdxFormat, TdxMeasured,
+    AppIdentity, IntelMachine, IntelStatements, RuntimeEvent, SimulatedEvidence, Simulator, TdxMeasured,
 };
 
-const NOW: UnixSeconds = UnixSeconds(1_790_000_000);
-
-fn simulator() -> Simulator {
-    Simulator::from_seed([7; 32])
-}
+use crate::corpus::{Item, NOW, corpus, simulator};
 
 fn collateral(parts: IntelParts) -> dcap_qvl::QuoteCollateralV3 {
     dcap_qvl::QuoteCollateralV3 {
@@ -30,44 +24,6 @@ fn collateral(parts: IntelParts) -> dcap_qvl::QuoteCollateralV3 {
         qe_identity_signature: parts.qe_identity_signature,
         pck_certificate_chain: None,
     }
-}
-
-/// Evidence with what is needed to judge it and a name for messages.
-struct Item {
-    name: String,
-    evidence: SimulatedEvidence,
-    endorsements: Endorsements,
-}
-
-/// Every kind of simulated evidence.
-fn corpus(simulator: &Simulator, report_data: [u8; 64]) -> Vec<Item> {
-    let sgx = simulator.sgx(&SgxMeasured::default(), report_data);
-    let mut corpus = vec![Item {
-        name: "SGX".to_owned(),
-        evidence: sgx,
-        endorsements: simulator.endorsements(EvidenceKind::Sgx, NOW),
-    }];
-    corpus.extend(TdxFormat::ALL.into_iter().map(|format| Item {
-        name: format!("TDX {format:?}"),
-        evidence: simulator.tdx(&TdxMeasured { format, ..TdxMeasured::default() }, report_data),
-        endorsements: simulator.endorsements(EvidenceKind::Tdx, NOW),
-    }));
-    for product in AmdProduct::ALL {
-        for csp_id in [None, Some("SIMULATED cloud".to_owned())] {
-            let machine = AmdMachine { csp_id, ..AmdMachine::of(product) };
-            corpus.push(Item {
-                name: format!("SNP {product} {}", machine.csp_id.as_deref().unwrap_or_default()),
-                evidence: simulator.snp_on(&machine, &SnpMeasured::default(), report_data),
-                endorsements: simulator.amd_endorsements_of(&machine, &AmdStatements::current_at(NOW), NOW).unwrap(),
-            });
-        }
-    }
-    corpus.push(Item {
-        name: "Nitro".to_owned(),
-        evidence: simulator.nitro(&NitroMeasured::at(NOW), &report_data),
-        endorsements: Endorsements::NotNeeded,
-    });
-    corpus
 }
 
 #[test]

@@ -1,0 +1,7 @@
+//! Simulated evidence and the verifier of real evidence: what is accepted, what is refused, and that bytes are reproducible.
+
+mod accepted;
+mod bit_flips;
+mod corpus;
+mod deterministic;
+mod intel_refused;
