@@ -52,7 +52,7 @@ pub(crate) struct General {
     #[arg(help_heading = GENERAL, long, short, global = true)]
     pub(crate) quiet: bool,
     /// Settings file [default: strongroom/config.toml in the user's configuration folder]
-    #[arg(help_heading = GENERAL, long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG", hide_env_values = true)]
+    #[arg(help_heading = GENERAL, long, global = true, value_name = "FILE", env = "STRONGROOM_CLI_CONFIG", hide_env_values = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// Folder of wallets and result keys [default: strongroom in the user's data folder]

@@ -241,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_sample_is_accepted_and_shows_every_setting() {
+        let (_folder, config) = load(include_str!("../../../docs/strongroom.toml"));
+        let config = config.unwrap();
+        assert_eq!((config.chain_in_use().unwrap().as_str(), config.wallet()), ("devnet", Some("alice")));
+        assert!(config.chain(Some(&"test-network".parse().unwrap())).unwrap().1.danger_plain_http);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let entry = "\n[chains.a]\nchain_id = 7\nrpc = []\nsms = 'http://[::1]:1'\nhub = ";
         for (text, part) in [

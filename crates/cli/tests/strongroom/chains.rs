@@ -70,7 +70,7 @@ fn places_can_be_named_by_option_and_environment() {
     home.run(&["chain", "use", "devnet", "--config", file.to_str().unwrap()]).ends_with(0);
     assert!(file.is_file() && !home.path("config").exists());
     let mut command = home.command(env!("CARGO_BIN_EXE_strongroom"));
-    let ran = run_in(command.args(["chain", "show", "--json"]).env("STRONGROOM_CONFIG", &file), b"");
+    let ran = run_in(command.args(["chain", "show", "--json"]).env("STRONGROOM_CLI_CONFIG", &file), b"");
     assert_eq!(ran.ends_with(0).json()["chain"]["name"], "devnet");
     let mut command = home.command(env!("CARGO_BIN_EXE_strongroom"));
     let check = command.args(["app", "check-secret", ASSET, "--json"]).env("STRONGROOM_CHAIN", "elsewhere");
