@@ -112,7 +112,7 @@ fn the_quote_library_accepts_every_simulated_intel_quote_under_the_simulated_roo
         let collateral = collateral(simulator.intel_parts(kind, &statements));
         let verifier = QuoteVerifier::new(root.clone()).with_config::<RingConfig>();
         let report = verifier.verify(&quote, &collateral, NOW.0).unwrap();
-        assert_eq!(report.status.to_string(), "UpToDate", "{name}");
+        assert_eq!(report.status, "UpToDate", "{name}");
         assert_eq!(report.ppid, IntelMachine::default().ppid, "{name}");
         let intel = QuoteVerifier::new_prod().with_config::<RingConfig>();
         assert!(intel.verify(&quote, &collateral, NOW.0).is_err(), "{name}");
