@@ -54,7 +54,7 @@ pub(crate) enum SmsError {
         source: reqwest::Error,
     },
     /// 429 or 503, each time we asked.
-    #[error("the SMS at {sms} is busy (status {status})")]
+    #[error("the SMS at {sms} is busy or out of touch with its chain (status {status})")]
     Busy {
         /// Its root.
         sms: Url,
