@@ -436,10 +436,12 @@ pub enum Revocation {
 }
 
 /// Bit fields are written as `0x` and 16 digits: not every JSON reader keeps 64 bits of a number.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn bits<S: Serializer>(field: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{field:#018x}"))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn seconds<S: Serializer>(time: &UnixSeconds, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.0)
 }

@@ -20,6 +20,7 @@ pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
 
 /// Endorsements for one platform, by vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a cache holds one for each platform and shares it; nobody moves many")]
 pub enum Endorsements {
     /// For SGX and TDX.
     Intel(IntelEndorsements),

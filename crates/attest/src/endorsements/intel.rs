@@ -1,5 +1,6 @@
 //! Intel's collateral for SGX and TDX: parsed when it arrives, so that using it costs nothing but the signatures.
 
+use std::fmt;
 use std::str::FromStr;
 
 use alloy_primitives::{B256, FixedBytes};
@@ -313,8 +314,8 @@ impl IntelEndorsements {
     }
 }
 
-fn invalid(what: &'static str, detail: impl ToString) -> EndorsementFault {
-    EndorsementFault::Invalid { what, detail: detail.to_string() }
+fn invalid(what: &'static str, detail: impl fmt::Display) -> EndorsementFault {
+    EndorsementFault::Invalid { what, detail: format!("{detail}") }
 }
 
 fn check_text_signature(

@@ -127,14 +127,16 @@ pub enum EventLogFault {
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    imr: u32,
-    event_type: u32,
+    #[serde(rename = "imr")]
+    register: u32,
+    #[serde(rename = "event_type")]
+    kind: u32,
     #[serde(borrow)]
     digest: Cow<'a, str>,
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow)]
-    event_payload: Cow<'a, str>,
+    #[serde(borrow, rename = "event")]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "event_payload")]
+    payload: Cow<'a, str>,
     #[serde(default)]
     version: Option<u32>,
     #[serde(borrow, default)]
@@ -151,13 +153,13 @@ pub(crate) fn replay(json: &[u8], rtmrs: &[FixedBytes<48>; 4]) -> Result<Measure
     let mut runtime = Vec::new();
     for (index, event) in events.iter().enumerate() {
         let digest = parse_digest(&event.digest).ok_or(EventLogFault::Member { index, member: "digest" })?;
-        let register = usize::try_from(event.imr).ok().and_then(|register| registers.get_mut(register));
-        let register = register.ok_or(EventLogFault::Register { index, register: event.imr })?;
+        let register = usize::try_from(event.register).ok().and_then(|register| registers.get_mut(register));
+        let register = register.ok_or(EventLogFault::Register { index, register: event.register })?;
         *register = extend(register, &digest);
-        if (event.imr == 3) != (event.event_type == RUNTIME_EVENT) {
+        if (event.register == 3) != (event.kind == RUNTIME_EVENT) {
             return Err(EventLogFault::Misplaced { index });
         }
-        if event.event_type == RUNTIME_EVENT {
+        if event.kind == RUNTIME_EVENT {
             runtime.push(recompute(index, event, &digest)?);
         }
     }
@@ -192,13 +194,12 @@ fn sha384(parts: &[&[u8]]) -> [u8; 48] {
 
 /// The event, if `digest` is that of its name and payload.
 fn recompute(index: usize, event: &Event<'_>, digest: &[u8; 48]) -> Result<MeasuredEvent, EventLogFault> {
-    let name = &*event.event;
+    let name = &*event.name;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if name.is_empty() || !name.bytes().all(allowed) {
         return Err(EventLogFault::Name { index });
     }
-    let payload =
-        hex::decode(&*event.event_payload).map_err(|_| EventLogFault::Member { index, member: "event_payload" })?;
+    let payload = hex::decode(&*event.payload).map_err(|_| EventLogFault::Member { index, member: "event_payload" })?;
     let recomputed = match event.version {
         None | Some(1) => sha384(&[&RUNTIME_EVENT.to_le_bytes(), b":", name.as_bytes(), b":", &payload]),
         Some(2) => {

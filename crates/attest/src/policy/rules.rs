@@ -73,6 +73,7 @@ impl<'de> Deserialize<'de> for PolicyVersion {
 /// Rules for SGX and TDX.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent switch of a configuration file")]
 pub struct IntelRules {
     /// Advisories (`INTEL-SA-…`) whose absence of a firmware fix the enclaves' software makes up for. One that is not listed
     /// here refuses; so `SWHardeningNeeded` passes only with every advisory listed. Default: none.

@@ -261,7 +261,7 @@ fn the_grace_for_an_outdated_platform_ends_to_the_second() {
         let outdated = intel_tcb(sgx(), |tcb| tcb.status = IntelTcbStatus::OutOfDate);
         let verified_at = UnixSeconds(NOW.0 + seconds_later);
         let endorsed = Endorsed { fetched_at: verified_at, ..outdated.endorsed.clone() };
-        failing_rule(&policy, Claims { verified_at, endorsed, ..outdated })
+        failing_rule(&policy, Claims { endorsed, verified_at, ..outdated })
     };
     assert_eq!(at(0), None);
     assert_eq!(at(1), Some(Rule::TcbStatus));
