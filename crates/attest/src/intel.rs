@@ -39,6 +39,7 @@ use crate::claims::{
 use crate::endorsements::{IntelEndorsements, IntelTee};
 use crate::error::{EndorsementFault, EvidenceFault, VerifyError};
 use crate::evidence::EvidenceKind;
+use crate::platform::{PckAuthority, PlatformKey};
 
 /// Verifies an SGX quote, version 3.
 pub(crate) fn verify_sgx(
@@ -165,6 +166,17 @@ fn pck_certificate(quote: &[u8]) -> Option<Vec<u8>> {
 fn pck_fmspc(quote: &[u8]) -> Option<FixedBytes<6>> {
     let quote = Quote::parse(quote).ok()?;
     dcap_qvl::intel::quote_fmspc_with::<RingConfig>(&quote).ok().map(FixedBytes)
+}
+
+/// The platform that a quote names, not verified.
+pub(crate) fn platform_key(quote: &[u8]) -> Result<PlatformKey, EvidenceFault> {
+    const MALFORMED: EvidenceFault = EvidenceFault::Malformed("PCK certificate");
+    let tee = Layout::parse(quote)?.tee;
+    let fmspc = pck_fmspc(quote).ok_or(MALFORMED)?;
+    let leaf = pck_certificate(quote).ok_or(MALFORMED)?;
+    let leaf = Certificate::from_der(&leaf).map_err(|_| MALFORMED)?;
+    let authority = PckAuthority::of_name(&leaf.tbs_certificate().issuer().to_string());
+    Ok(PlatformKey::Intel { tee, fmspc, authority: authority.ok_or(MALFORMED)? })
 }
 
 /// The library compares FMSPC but not the PCE id.

@@ -14,12 +14,13 @@ mod report;
 use strongroom_protocol::UnixSeconds;
 
 use self::chain::Vek;
-use self::report::Report;
+use self::report::{KeyKind, Report};
 use crate::anchors::{RootId, TrustAnchors};
 use crate::claims::{AmdPlatform, AmdTcb, Claims, Code, Endorsed, Platform, SnpCode, Tcb};
 use crate::endorsements::AmdEndorsements;
 use crate::error::{EndorsementFault, EvidenceFault, VerifyError};
 use crate::evidence::EvidenceKind;
+use crate::platform::PlatformKey;
 use crate::x509::p384_signature_is_valid;
 
 /// Bit 19 of POLICY: the host may read the guest's memory.
@@ -97,4 +98,44 @@ fn check_same_platform(report: &Report<'_>, vek: &Vek) -> Result<(), Endorsement
         return Err(EndorsementFault::ForAnother("firmware version"));
     }
     Ok(())
+}
+
+/// The platform that a report names, not verified.
+pub(crate) fn platform_key(report: &[u8]) -> Result<PlatformKey, EvidenceFault> {
+    let report = Report::parse(report)?;
+    let product = report.product.ok_or(EvidenceFault::UnsupportedVersion {
+        what: "SEV-SNP report (it names no product)",
+        version: report.version.into(),
+    })?;
+    let tcb = report.reported_tcb(product);
+    Ok(match report.key_kind {
+        KeyKind::Vcek => PlatformKey::AmdChip { product, chip_id: report.chip_id().into(), tcb },
+        KeyKind::Vlek => PlatformKey::AmdProvider { product, tcb },
+    })
+}
+
+/// The platform that endorsements are for.
+pub(crate) fn endorsed_platform(endorsements: &AmdEndorsements) -> Result<PlatformKey, EndorsementFault> {
+    let vek = Vek::parse(endorsements.vek())?;
+    let (product, tcb) = (vek.product, vek.tcb);
+    Ok(match vek.chip_id {
+        Some(chip_id) => PlatformKey::AmdChip { product, chip_id: chip_id.into(), tcb },
+        None => PlatformKey::AmdProvider { product, tcb },
+    })
+}
+
+/// Whether endorsements lead to a root; returns the end of their validity.
+pub(crate) fn check_endorsements(
+    endorsements: &AmdEndorsements,
+    anchors: &TrustAnchors,
+    now: UnixSeconds,
+) -> Result<UnixSeconds, EndorsementFault> {
+    let vek = Vek::parse(endorsements.vek())?;
+    match chain::verify_path(&vek, endorsements, anchors, now) {
+        Ok(path) => Ok(path.valid_until),
+        Err(VerifyError::Endorsements(fault)) => Err(fault),
+        Err(VerifyError::Evidence(fault)) => {
+            Err(EndorsementFault::Invalid { what: "AMD certificate chain", detail: fault.to_string() })
+        }
+    }
 }

@@ -7,3 +7,4 @@ mod bit_flips;
 mod corpus;
 mod deterministic;
 mod intel_refused;
+mod platform;
