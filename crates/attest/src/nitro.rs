@@ -7,34 +7,36 @@
 //! Documents of NitroTPM have the same outer form and other registers; they are refused as malformed. Revocation lists are not
 //! consulted: the signing certificate lives three hours.
 
+mod cbor;
 mod chain;
 mod document;
 
-use alloy_primitives::FixedBytes;
-use coset::{CborSerializable as _, CoseSign1, HeaderBuilder, iana};
+use alloy_primitives::{Bytes, FixedBytes};
 use strongroom_protocol::UnixSeconds;
 
+use self::cbor::Reader;
 use self::chain::Chain;
 use self::document::Document;
 use crate::anchors::{RootId, TrustAnchors};
 use crate::claims::{Claims, Code, Endorsed, NitroCode, Platform, Revocation, Tcb};
 use crate::error::{EvidenceFault, VerifyError};
-use crate::evidence::{EvidenceKind, MAX_NITRO_BYTES};
+use crate::evidence::EvidenceKind;
 use crate::x509::{P384_SIGNATURE_BYTES, p384_signature_is_valid};
 
 /// Tag 18 of CBOR: what follows is COSE_Sign1. Usually absent.
 const COSE_SIGN1_TAG: u8 = 0xd2;
+/// The protected header { 1: -35 }: the algorithm is ES384, and nothing else is said.
+const ES384: [u8; 4] = [0xa1, 0x01, 0x38, 0x22];
+/// What the signature covers before the payload: an array of 4, "Signature1", the protected header, no external data.
+const SIGNED_BEFORE_PAYLOAD: &[u8] = b"\x84\x6aSignature1\x44\xa1\x01\x38\x22\x40";
 
 /// Verifies a COSE_Sign1 document up to a Nitro root.
 pub(crate) fn verify(document: &[u8], anchors: &TrustAnchors, now: UnixSeconds) -> Result<Claims, VerifyError> {
-    let message = parse_message(document)?;
-    let signature: &[u8; P384_SIGNATURE_BYTES] =
-        message.signature.as_slice().try_into().map_err(|_| EvidenceFault::Malformed("Nitro signature"))?;
-    let payload = message.payload.as_deref().ok_or(EvidenceFault::Malformed("Nitro message without payload"))?;
-    let document = Document::parse(payload)?;
+    let message = Message::parse(document)?;
+    let document = Document::parse(message.payload)?;
     let chain = Chain::read(&document, anchors, now)?;
     // First the one signature that a changed document cannot have, then the four that every document of the day shares.
-    if !p384_signature_is_valid(&chain.key, &message.tbs_data(&[]), signature) {
+    if !p384_signature_is_valid(&chain.key, &message.signed(), message.signature) {
         return Err(EvidenceFault::Signature("Nitro document").into());
     }
     chain.verify_signatures(now)?;
@@ -49,10 +51,10 @@ pub(crate) fn verify(document: &[u8], anchors: &TrustAnchors, now: UnixSeconds) 
         debug,
         code: Code::Nitro(NitroCode {
             pcrs: document.pcrs,
-            public_key: document.public_key.map(Into::into),
-            nonce: document.nonce.map(Into::into),
+            public_key: document.public_key.map(Bytes::copy_from_slice),
+            nonce: document.nonce.map(Bytes::copy_from_slice),
         }),
-        platform: Platform::Nitro { module_id: document.module_id },
+        platform: Platform::Nitro { module_id: document.module_id.to_owned() },
         tcb: Tcb::NotApplicable,
         endorsed: Endorsed {
             digest,
@@ -66,22 +68,40 @@ pub(crate) fn verify(document: &[u8], anchors: &TrustAnchors, now: UnixSeconds) 
     })
 }
 
-/// Reads the outer form: algorithm ES384 and nothing else in the protected header, nothing at all in the other.
-fn parse_message(document: &[u8]) -> Result<CoseSign1, EvidenceFault> {
-    const MALFORMED: EvidenceFault = EvidenceFault::Malformed("Nitro message");
-    if document.len() > MAX_NITRO_BYTES {
-        return Err(EvidenceFault::TooLarge { what: "nitro", size_bytes: document.len(), max_bytes: MAX_NITRO_BYTES });
+/// The outer form, COSE_Sign1 (RFC 9052 §4.2): [protected header, unprotected header, payload, signature].
+struct Message<'a> {
+    payload: &'a [u8],
+    /// The payload with the head that says its length, as received.
+    payload_item: &'a [u8],
+    signature: &'a [u8; P384_SIGNATURE_BYTES],
+}
+
+impl<'a> Message<'a> {
+    fn parse(document: &'a [u8]) -> Result<Self, EvidenceFault> {
+        let untagged = document.strip_prefix(&[COSE_SIGN1_TAG]).unwrap_or(document);
+        let mut reader = Reader::new(untagged);
+        if reader.array() != Some(4) {
+            return Err(EvidenceFault::Malformed("Nitro message: it is not COSE_Sign1"));
+        }
+        if reader.bytes() != Some(&ES384) {
+            return Err(EvidenceFault::Malformed("protected header of the Nitro message: only ES384 is accepted"));
+        }
+        if reader.map() != Some(0) {
+            return Err(EvidenceFault::Malformed("unprotected header of the Nitro message: it must be empty"));
+        }
+        let from_payload = reader.rest();
+        let payload = reader.bytes().ok_or(EvidenceFault::Malformed("payload of the Nitro message"))?;
+        let payload_item = &from_payload[..from_payload.len() - reader.rest().len()];
+        let signature = reader.bytes().and_then(|signature| signature.try_into().ok());
+        let signature = signature.ok_or(EvidenceFault::Malformed("signature of the Nitro message"))?;
+        if !reader.rest().is_empty() {
+            return Err(EvidenceFault::TrailingBytes("Nitro message"));
+        }
+        Ok(Self { payload, payload_item, signature })
     }
-    let untagged = document.strip_prefix(&[COSE_SIGN1_TAG]).unwrap_or(document);
-    let message = CoseSign1::from_slice(untagged).map_err(|error| match error {
-        coset::CoseError::ExtraneousData => EvidenceFault::TrailingBytes("Nitro message"),
-        _ => MALFORMED,
-    })?;
-    if message.protected.header != HeaderBuilder::new().algorithm(iana::Algorithm::ES384).build() {
-        return Err(EvidenceFault::Malformed("protected header of the Nitro message: only ES384 is accepted"));
+
+    /// The bytes that the signature covers (RFC 9052 §4.4).
+    fn signed(&self) -> Vec<u8> {
+        [SIGNED_BEFORE_PAYLOAD, self.payload_item].concat()
     }
-    if !message.unprotected.is_empty() {
-        return Err(EvidenceFault::Malformed("unprotected header of the Nitro message: it must be empty"));
-    }
-    Ok(message)
 }

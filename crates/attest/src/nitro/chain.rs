@@ -14,7 +14,7 @@ use crate::x509::{Certificate, NO_SPECIAL_PURPOSE};
 /// A chain that is complete, in order, within its dates, and begins with a configured root. Its signatures are not yet
 /// verified.
 pub(super) struct Chain<'a> {
-    document: &'a Document,
+    document: &'a Document<'a>,
     pub(super) trust_domain: TrustDomain,
     /// SHA-256 of the root certificate.
     pub(super) root: B256,
@@ -29,7 +29,7 @@ pub(super) struct Chain<'a> {
 impl<'a> Chain<'a> {
     /// The first certificate of the bundle must be, byte for byte, one of `anchors`, and every one valid at `now`.
     pub(super) fn read(
-        document: &'a Document,
+        document: &'a Document<'a>,
         anchors: &TrustAnchors,
         now: UnixSeconds,
     ) -> Result<Self, EvidenceFault> {
@@ -37,7 +37,7 @@ impl<'a> Chain<'a> {
         let anchor = anchors
             .aws()
             .iter()
-            .find(|anchor| anchor.certificate.as_ref() == root.as_slice())
+            .find(|anchor| anchor.certificate.as_ref() == *root)
             .ok_or_else(|| fault("the root is not one of the configured ones"))?;
         let certificates: Vec<Certificate> = document
             .bundle
@@ -53,18 +53,18 @@ impl<'a> Chain<'a> {
             root: anchor.fingerprint(),
             key: key.ok_or_else(|| fault("the key is not on P-384"))?.to_vec(),
             valid_until,
-            digest: sha256(&[document.bundle.concat().as_slice(), &document.certificate].concat()),
+            digest: sha256(&[document.bundle.concat().as_slice(), document.certificate].concat()),
         })
     }
 
     /// Signatures (P-384 with SHA-384 only), uses of keys and constraints, over every certificate of the bundle.
     pub(super) fn verify_signatures(&self, now: UnixSeconds) -> Result<(), EvidenceFault> {
         let (root, intermediates) = self.document.bundle.split_first().ok_or_else(|| fault("the bundle is empty"))?;
-        let root = CertificateDer::from(root.as_slice());
+        let root = CertificateDer::from(*root);
         let anchor = [anchor_from_trusted_cert(&root).map_err(fault)?];
         let intermediates: Vec<CertificateDer<'_>> =
-            intermediates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        let leaf = CertificateDer::from(self.document.certificate.as_slice());
+            intermediates.iter().map(|der| CertificateDer::from(*der)).collect();
+        let leaf = CertificateDer::from(self.document.certificate);
         let leaf = EndEntityCert::try_from(&leaf).map_err(fault)?;
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.0));
         let path = leaf

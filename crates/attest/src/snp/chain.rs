@@ -345,9 +345,9 @@ mod tests {
     fn a_real_turin_certificate_states_chip_and_firmware() {
         let vek = Vek::parse(TURIN_VCEK).unwrap();
         assert_eq!((vek.product, vek.kind()), (AmdProduct::Turin, KeyKind::Vcek));
-        assert_eq!(vek.tcb, SnpTcb { fmc: 1, bootloader: 1, tee: 1, snp: 1, microcode: 1 });
+        assert_eq!(vek.tcb, SnpTcb { microcode: 9, ..SnpTcb::default() });
         let mut chip_id = [0; 64];
-        chip_id[..8].copy_from_slice(&[1; 8]);
+        chip_id[..8].copy_from_slice(&[0x1e, 0x55, 0x0a, 0x8e, 0xe5, 0xcf, 0x9f, 0x4d]);
         assert_eq!(vek.chip_id, Some(chip_id));
     }
 
