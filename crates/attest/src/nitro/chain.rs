@@ -61,15 +61,15 @@ impl<'a> Chain<'a> {
     pub(super) fn verify_signatures(&self, now: UnixSeconds) -> Result<(), EvidenceFault> {
         let (root, intermediates) = self.document.bundle.split_first().ok_or_else(|| fault("the bundle is empty"))?;
         let root = CertificateDer::from(*root);
-        let anchor = [anchor_from_trusted_cert(&root).map_err(fault)?];
+        let anchor = [anchor_from_trusted_cert(&root).map_err(|error| fault(&error))?];
         let intermediates: Vec<CertificateDer<'_>> =
             intermediates.iter().map(|der| CertificateDer::from(*der)).collect();
         let leaf = CertificateDer::from(self.document.certificate);
-        let leaf = EndEntityCert::try_from(&leaf).map_err(fault)?;
+        let leaf = EndEntityCert::try_from(&leaf).map_err(|error| fault(&error))?;
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.0));
         let path = leaf
             .verify_for_usage(&[ECDSA_P384_SHA384], &anchor, &intermediates, now, NO_SPECIAL_PURPOSE, None, None)
-            .map_err(fault)?;
+            .map_err(|error| fault(&error))?;
         if path.intermediate_certificates().count() != intermediates.len() {
             return Err(fault("the bundle has certificates beside the path"));
         }
@@ -98,6 +98,6 @@ fn check_order_and_dates(certificates: &[Certificate], now: UnixSeconds) -> Resu
     Ok(end)
 }
 
-fn fault(reason: impl ToString) -> EvidenceFault {
+fn fault(reason: &(impl ToString + ?Sized)) -> EvidenceFault {
     EvidenceFault::Chain(reason.to_string())
 }

@@ -152,9 +152,9 @@ pub(super) fn verify_path(
 /// Signatures, uses of keys, constraints and revocation along root, intermediate, VEK.
 fn verify_signatures(endorsements: &AmdEndorsements, anchor: &Anchor, now: UnixSeconds) -> Result<(), VerifyError> {
     let root = CertificateDer::from(anchor.certificate.as_ref());
-    let root = anchor_from_trusted_cert(&root).map_err(|error| invalid(ROOT, error))?;
+    let root = anchor_from_trusted_cert(&root).map_err(|error| invalid(ROOT, &error))?;
     let vek = CertificateDer::from(endorsements.vek());
-    let vek = EndEntityCert::try_from(&vek).map_err(|error| invalid(VEK, error))?;
+    let vek = EndEntityCert::try_from(&vek).map_err(|error| invalid(VEK, &error))?;
     let crl = endorsements.crl().map(|der| revocation_list(der, root.subject.as_ref())).transpose()?;
     let lists: Vec<&CertRevocationList<'_>> = crl.iter().collect();
     let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
@@ -180,7 +180,7 @@ fn verify_signatures(endorsements: &AmdEndorsements, anchor: &Anchor, now: UnixS
 
 /// A list that its issuer `root_subject` (content of the DER name) made for everything it issues.
 fn revocation_list<'a>(der: &'a [u8], root_subject: &[u8]) -> Result<CertRevocationList<'a>, EndorsementFault> {
-    let list = BorrowedCertRevocationList::from_der(der).map_err(|error| invalid(CRL, error))?;
+    let list = BorrowedCertRevocationList::from_der(der).map_err(|error| invalid(CRL, &error))?;
     let list = CertRevocationList::from(list);
     if list.issuer() != root_subject {
         return Err(EndorsementFault::ForAnother("root: the revocation list has another issuer"));
@@ -193,7 +193,7 @@ fn revocation_list<'a>(der: &'a [u8], root_subject: &[u8]) -> Result<CertRevocat
 
 /// Refuses a list from the future, which the path library accepts, and tells until when it may be used.
 fn crl_valid_until(der: &[u8], now: UnixSeconds) -> Result<UnixSeconds, EndorsementFault> {
-    let (this_update, next_update) = crl_dates(der).map_err(|error| invalid(CRL, error))?;
+    let (this_update, next_update) = crl_dates(der).map_err(|error| invalid(CRL, &error))?;
     if now < this_update {
         return Err(EndorsementFault::NotYetValid { what: CRL, valid_from: this_update, now });
     }
@@ -237,12 +237,12 @@ fn path_fault(error: webpki::Error) -> VerifyError {
         error @ (webpki::Error::InvalidCrlSignatureForPublicKey
         | webpki::Error::UnsupportedCrlSignatureAlgorithmContext(_)
         | webpki::Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_)
-        | webpki::Error::IssuerNotCrlSigner) => invalid(CRL, error).into(),
-        error => invalid("AMD certificate chain", error).into(),
+        | webpki::Error::IssuerNotCrlSigner) => invalid(CRL, &error).into(),
+        error => invalid("AMD certificate chain", &error).into(),
     }
 }
 
-fn invalid(what: &'static str, detail: impl ToString) -> EndorsementFault {
+fn invalid(what: &'static str, detail: &(impl ToString + ?Sized)) -> EndorsementFault {
     EndorsementFault::Invalid { what, detail: detail.to_string() }
 }
 

@@ -48,7 +48,7 @@ impl Forgery {
         let name = |position: usize| format!("SIMULATED aws.nitro-enclaves {position}");
         let chain = (ROOT..=LEAF).map(|position| {
             let key = EcKey::p384();
-            let below = u8::try_from(LEAF - position).unwrap();
+            let below = u8::try_from(LEAF - position).expect("there are few");
             let authority = || vec![certificate_authority(below.checked_sub(1)), signs_certificates_and_lists()];
             let content = Content {
                 serial: below + 1,
@@ -105,7 +105,7 @@ impl Forgery {
         .to_vec();
         change(&mut fields);
         let mut payload = vec![];
-        ciborium::into_writer(&Value::Map(fields), &mut payload).unwrap();
+        ciborium::into_writer(&Value::Map(fields), &mut payload).expect("memory takes everything");
         payload.extend(&self.after_map);
         let message = CoseSign1Builder::new()
             .protected(self.protected.clone())
@@ -125,7 +125,7 @@ impl Forgery {
 
 impl Forged {
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.message.clone().to_vec().unwrap()
+        self.message.clone().to_vec().expect("a message has bytes")
     }
 
     pub(crate) fn verify(&self) -> Result<Claims, VerifyError> {

@@ -37,11 +37,11 @@ pub(crate) struct RsaKey {
 
 impl RsaKey {
     pub(crate) fn ark(pss: Pss) -> Self {
-        Self { key: RsaKeyPair::from_der(ARK).unwrap(), pss }
+        Self { key: RsaKeyPair::from_der(ARK).expect("the file is a key"), pss }
     }
 
     pub(crate) fn ask(pss: Pss) -> Self {
-        Self { key: RsaKeyPair::from_der(ASK).unwrap(), pss }
+        Self { key: RsaKeyPair::from_der(ASK).expect("the file is a key"), pss }
     }
 
     fn public(&self) -> Vec<u8> {
@@ -65,7 +65,7 @@ impl Issue for RsaKey {
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.key.public().modulus_len()];
-        self.key.sign(&RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature).unwrap();
+        self.key.sign(&RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature).expect("randomness is there");
         signature
     }
 }

@@ -16,7 +16,7 @@ fn read(report: &[u8]) -> Option<AttestationReport> {
 }
 
 fn chain(ark: &[u8], ask: &[u8], vek: &[u8]) -> Chain {
-    let certificate = |der| Certificate::from_der(der).unwrap();
+    let certificate = |der| Certificate::from_der(der).expect("it is a certificate");
     Chain { ca: ca::Chain { ark: certificate(ark), ask: certificate(ask) }, vek: certificate(vek) }
 }
 

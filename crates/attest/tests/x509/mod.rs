@@ -34,7 +34,7 @@ pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 pub(crate) fn oid(dotted: &str) -> Vec<u8> {
-    element(OBJECT_IDENTIFIER, &[ObjectIdentifier::new(dotted).unwrap().as_bytes()])
+    element(OBJECT_IDENTIFIER, &[ObjectIdentifier::new(dotted).expect("tests write valid ones").as_bytes()])
 }
 
 pub(crate) fn integer(number: u8) -> Vec<u8> {
@@ -47,8 +47,8 @@ pub(crate) fn bit_string(bytes: &[u8]) -> Vec<u8> {
 
 /// UTCTime until 2049, GeneralizedTime later.
 pub(crate) fn time(seconds: u64) -> Vec<u8> {
-    let time = DateTime::from_unix_duration(Duration::from_secs(seconds)).unwrap();
-    Time::from(time).to_der().unwrap()
+    let time = DateTime::from_unix_duration(Duration::from_secs(seconds)).expect("before the year 10000");
+    Time::from(time).to_der().expect("a time has a DER form")
 }
 
 /// A name that consists of a common name.
@@ -153,10 +153,10 @@ impl EcKey {
         signature: &'static str,
     ) -> Self {
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::generate_pkcs8(asn1, &random).unwrap();
+        let key = EcdsaKeyPair::generate_pkcs8(asn1, &random).expect("randomness is there");
         Self {
-            asn1: EcdsaKeyPair::from_pkcs8(asn1, key.as_ref(), &random).unwrap(),
-            fixed: EcdsaKeyPair::from_pkcs8(fixed, key.as_ref(), &random).unwrap(),
+            asn1: EcdsaKeyPair::from_pkcs8(asn1, key.as_ref(), &random).expect("it was just made"),
+            fixed: EcdsaKeyPair::from_pkcs8(fixed, key.as_ref(), &random).expect("it was just made"),
             curve,
             signature,
         }
@@ -170,7 +170,7 @@ impl EcKey {
 
     /// r ‖ s, big-endian.
     pub(crate) fn sign_fixed(&self, message: &[u8]) -> Vec<u8> {
-        self.fixed.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+        self.fixed.sign(&SystemRandom::new(), message).expect("randomness is there").as_ref().to_vec()
     }
 }
 
@@ -180,6 +180,6 @@ impl Issue for EcKey {
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.asn1.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+        self.asn1.sign(&SystemRandom::new(), message).expect("randomness is there").as_ref().to_vec()
     }
 }
