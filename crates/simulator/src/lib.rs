@@ -12,12 +12,14 @@
 
 pub mod agent;
 pub mod amd;
+mod connections;
 pub mod dates;
 pub mod event_log;
 pub mod intel;
 mod keys;
 pub mod nitro;
 mod pki;
+pub mod vendors;
 
 pub use amd::{AmdMachine, AmdStatements, SnpMeasured};
 pub use event_log::{AppIdentity, BootEvent, EventLog, RuntimeEvent};

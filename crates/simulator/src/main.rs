@@ -5,6 +5,7 @@ mod guest_file;
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use clap::{Parser, Subcommand};
 use strongroom_attest::EvidenceKind;
 use strongroom_protocol::UnixSeconds;
 use strongroom_simulator::agent::{self, GuestAgent, SimulatedGuest};
+use strongroom_simulator::vendors::{self, VendorService};
 use strongroom_simulator::{IntelMachine, IntelStatements, Simulator};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::guest_file::GuestFile;
@@ -53,6 +55,12 @@ enum Command {
         #[arg(long)]
         guest: Option<PathBuf>,
     },
+    /// Serve the simulated vendors' key servers (Intel's provisioning service, AMD's key distribution) until interrupted.
+    Vendors {
+        /// Address and port; port 0 takes a free one. The one taken is printed.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
     /// Write the root certificates as DER files into a folder.
     Roots {
         /// The folder; made if absent.
@@ -81,6 +89,7 @@ fn main() -> anyhow::Result<()> {
     let simulator = Simulator::from_seed(arguments.seed.unwrap_or_default());
     match arguments.command {
         Command::Serve { socket, guest } => serve(simulator, &socket, guest.as_deref()),
+        Command::Vendors { listen } => serve_vendors(simulator, listen),
         Command::Roots { folder } => write_roots(&simulator, &folder),
         Command::Endorsements { kind, at } => write_endorsements(&simulator, kind, at.map_or_else(now, UnixSeconds)),
     }
@@ -106,16 +115,30 @@ async fn serve(simulator: Simulator, socket: &Path, guest: Option<&Path>) -> any
     let agent = Arc::new(GuestAgent::start(simulator, IntelMachine::default(), guest));
     ensure!(!socket.exists(), "{} exists; remove it if no other simulator uses it", socket.display());
     let listener = UnixListener::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let stop = interrupted()?;
+    let served = agent::serve(listener, agent, stop).await.context("cannot accept connections");
+    fs::remove_file(socket).with_context(|| format!("cannot remove {}", socket.display()))?;
+    served
+}
+
+#[tokio::main]
+async fn serve_vendors(simulator: Simulator, listen: SocketAddr) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr().context("cannot tell the port taken")?;
+    writeln!(std::io::stdout(), "http://{address}").context("cannot write to standard output")?;
+    let service = Arc::new(VendorService::new(simulator, now()));
+    vendors::serve(listener, service, interrupted()?).await.context("cannot accept connections")
+}
+
+/// Completes on SIGTERM or Ctrl-C.
+fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let stop = async move {
+    Ok(async move {
         tokio::select! {
             _ = terminated.recv() => (),
             _ = tokio::signal::ctrl_c() => (),
         }
-    };
-    let served = agent::serve(listener, agent, stop).await.context("cannot accept connections");
-    fs::remove_file(socket).with_context(|| format!("cannot remove {}", socket.display()))?;
-    served
+    })
 }
 
 fn read_guest(path: &Path) -> anyhow::Result<SimulatedGuest> {

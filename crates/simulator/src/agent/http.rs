@@ -1,6 +1,5 @@
 //! The agent's routes on a Unix socket.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -8,15 +7,13 @@ use std::sync::Arc;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use super::{AgentRefusal, GuestAgent};
+use crate::connections;
 
 /// Largest request body, in bytes: a log's worth of payload.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,28 +23,11 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Fails only if accepting fails; trouble on one connection ends that connection.
 pub async fn serve(listener: UnixListener, agent: Arc<GuestAgent>, stop: impl Future<Output = ()>) -> io::Result<()> {
     tracing::warn!("SIMULATED guest agent: its quotes prove nothing and nothing protects this machine");
-    let connections = GracefulShutdown::new();
-    tokio::pin!(stop);
-    loop {
-        let (stream, _) = tokio::select! {
-            accepted = listener.accept() => accepted?,
-            () = &mut stop => break,
-        };
+    let answer = move |request| {
         let agent = Arc::clone(&agent);
-        let service = service_fn(move |request| {
-            let agent = Arc::clone(&agent);
-            async move { Ok::<_, Infallible>(answer(&agent, request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "guest agent connection ended early");
-            }
-        });
-    }
-    connections.shutdown().await;
-    Ok(())
+        async move { answer(&agent, request).await }
+    };
+    connections::serve(listener, answer, stop).await
 }
 
 #[derive(Deserialize)]
