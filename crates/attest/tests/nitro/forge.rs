@@ -4,7 +4,7 @@ use ciborium::Value;
 use coset::{CborSerializable as _, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, iana};
 use strongroom_attest::anchors::DevelopmentAnchors;
 use strongroom_attest::{
-    Claims, Endorsements, Evidence, EvidenceKind, ExpectedBinding, TrustAnchors, VerifyError, verify,
+    Claims, Endorsements, Evidence, EvidenceKind, ExpectedBinding, TrustAnchors, Verified, VerifyError, verify,
 };
 use strongroom_protocol::UnixSeconds;
 
@@ -132,6 +132,10 @@ impl Forged {
         self.verify_bytes(&self.bytes())
     }
 
+    pub(crate) fn verified(&self) -> Result<Verified, VerifyError> {
+        verified_under(&self.bytes(), &self.anchors)
+    }
+
     /// Verifies other bytes under this forgery's root.
     pub(crate) fn verify_bytes(&self, document: &[u8]) -> Result<Claims, VerifyError> {
         verify_under(document, &self.anchors)
@@ -139,10 +143,13 @@ impl Forged {
 }
 
 pub(crate) fn verify_under(document: &[u8], anchors: &TrustAnchors) -> Result<Claims, VerifyError> {
+    verified_under(document, anchors).map(|verified| verified.claims().clone())
+}
+
+fn verified_under(document: &[u8], anchors: &TrustAnchors) -> Result<Verified, VerifyError> {
     let evidence = Evidence::new(EvidenceKind::Nitro, document.to_vec())?;
     let binding = ExpectedBinding::new(REPORT_DATA);
-    let verified = verify(&evidence, &Endorsements::NotNeeded, &binding, anchors, NOW)?;
-    Ok(verified.claims().clone())
+    verify(&evidence, &Endorsements::NotNeeded, &binding, anchors, NOW)
 }
 
 /// The value of the field `name`.

@@ -7,6 +7,8 @@ mod forge;
 mod mutants;
 #[path = "../mutation/mod.rs"]
 mod mutation;
+#[cfg(feature = "development-anchors")]
+mod policy;
 mod real;
 #[cfg(feature = "development-anchors")]
 mod rules;

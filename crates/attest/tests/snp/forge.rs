@@ -5,7 +5,8 @@ use ring::signature::{KeyPair as _, RSA_PSS_SHA384, RsaKeyPair};
 use strongroom_attest::anchors::DevelopmentAnchors;
 use strongroom_attest::endorsements::AmdEndorsements;
 use strongroom_attest::{
-    AmdProduct, Claims, Endorsements, Evidence, EvidenceKind, ExpectedBinding, TrustAnchors, VerifyError, verify,
+    AmdProduct, Claims, Endorsements, Evidence, EvidenceKind, ExpectedBinding, TrustAnchors, Verified, VerifyError,
+    verify,
 };
 use strongroom_protocol::UnixSeconds;
 
@@ -244,11 +245,18 @@ impl Forged {
     }
 
     pub(crate) fn verify_under(&self, anchors: &TrustAnchors) -> Result<Claims, VerifyError> {
+        self.verified_under(anchors).map(|verified| verified.claims().clone())
+    }
+
+    pub(crate) fn verified(&self) -> Result<Verified, VerifyError> {
+        self.verified_under(&self.anchors)
+    }
+
+    fn verified_under(&self, anchors: &TrustAnchors) -> Result<Verified, VerifyError> {
         let evidence = Evidence::new(EvidenceKind::Snp, self.report.clone())?;
         let endorsements = AmdEndorsements::new(self.vek.clone(), self.ask.clone(), self.crl.clone(), NOW)?;
         let binding = ExpectedBinding::new(REPORT_DATA);
-        let verified = verify(&evidence, &Endorsements::Amd(endorsements), &binding, anchors, NOW)?;
-        Ok(verified.claims().clone())
+        verify(&evidence, &Endorsements::Amd(endorsements), &binding, anchors, NOW)
     }
 }
 

@@ -8,6 +8,8 @@ mod mutants;
 #[path = "../mutation/mod.rs"]
 mod mutation;
 mod oracle;
+#[cfg(feature = "development-anchors")]
+mod policy;
 mod real;
 #[cfg(feature = "development-anchors")]
 mod rules;
