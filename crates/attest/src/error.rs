@@ -7,7 +7,7 @@
 use strongroom_protocol::UnixSeconds;
 
 use crate::evidence::EvidenceKind;
-pub use crate::intel::EventLogFault;
+pub use crate::intel::event_log::EventLogFault;
 
 /// Why [`verify`](crate::verify()) refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,7 @@
 //! TD attributes that are safe or not depending on the use (PERFMON, PKS, …) and every status but `Revoked` are left to the
 //! policy, which sees them in the claims.
 
-mod event_log;
+pub mod event_log;
 mod quote;
 
 use std::str::FromStr as _;
@@ -28,7 +28,6 @@ use der::{DateTime, Decode as _};
 use strongroom_protocol::UnixSeconds;
 use x509_cert::Certificate;
 
-pub use self::event_log::EventLogFault;
 use self::event_log::replay;
 use self::quote::Layout;
 use crate::anchors::{Anchor, RootId, TrustAnchors, TrustDomain};

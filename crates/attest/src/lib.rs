@@ -37,6 +37,7 @@ pub use claims::{Claims, Verified};
 pub use endorsements::Endorsements;
 pub use error::{EndorsementFault, EvidenceFault, VerifyError};
 pub use evidence::{Evidence, EvidenceKind};
+pub use intel::event_log;
 pub use measurement::Measurement;
 pub use platform::PlatformKey;
 pub use policy::{Accepted, Policy, PolicyRefusal};

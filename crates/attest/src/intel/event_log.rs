@@ -144,18 +144,14 @@ struct Event<'a> {
 }
 
 /// Replays `json` and returns its run-time events if they explain all four registers and are in order.
-pub(crate) fn replay(json: &[u8], rtmrs: &[FixedBytes<48>; 4]) -> Result<MeasuredLog, EventLogFault> {
-    let events: Vec<Event<'_>> = serde_json::from_slice(json).map_err(|_| EventLogFault::NotJson)?;
-    if events.len() > MAX_EVENTS {
-        return Err(EventLogFault::TooMany { found: events.len() });
-    }
+///
+/// What it returns is as authentic as `rtmrs` are: [`verify`](crate::verify()) takes them from a verified quote.
+pub fn replay(json: &[u8], rtmrs: &[FixedBytes<48>; 4]) -> Result<MeasuredLog, EventLogFault> {
+    let events = parse(json)?;
     let mut registers = [[0; 48]; 4];
     let mut runtime = Vec::new();
     for (index, event) in events.iter().enumerate() {
-        let digest = parse_digest(&event.digest).ok_or(EventLogFault::Member { index, member: "digest" })?;
-        let register = usize::try_from(event.register).ok().and_then(|register| registers.get_mut(register));
-        let register = register.ok_or(EventLogFault::Register { index, register: event.register })?;
-        *register = extend(register, &digest);
+        let digest = event.measure_into(&mut registers, index)?;
         if (event.register == 3) != (event.kind == RUNTIME_EVENT) {
             return Err(EventLogFault::Misplaced { index });
         }
@@ -169,6 +165,34 @@ pub(crate) fn replay(json: &[u8], rtmrs: &[FixedBytes<48>; 4]) -> Result<Measure
         }
     }
     in_order(runtime)
+}
+
+/// The registers of a guest that measured exactly the events in `json`, whatever they are.
+pub fn registers(json: &[u8]) -> Result<[FixedBytes<48>; 4], EventLogFault> {
+    let mut registers = [[0; 48]; 4];
+    for (index, event) in parse(json)?.iter().enumerate() {
+        event.measure_into(&mut registers, index)?;
+    }
+    Ok(registers.map(FixedBytes))
+}
+
+fn parse(json: &[u8]) -> Result<Vec<Event<'_>>, EventLogFault> {
+    let events: Vec<Event<'_>> = serde_json::from_slice(json).map_err(|_| EventLogFault::NotJson)?;
+    if events.len() > MAX_EVENTS {
+        return Err(EventLogFault::TooMany { found: events.len() });
+    }
+    Ok(events)
+}
+
+impl Event<'_> {
+    /// Extends the register the event names, and returns the digest.
+    fn measure_into(&self, registers: &mut [[u8; 48]; 4], index: usize) -> Result<[u8; 48], EventLogFault> {
+        let digest = parse_digest(&self.digest).ok_or(EventLogFault::Member { index, member: "digest" })?;
+        let register = usize::try_from(self.register).ok().and_then(|register| registers.get_mut(register));
+        let register = register.ok_or(EventLogFault::Register { index, register: self.register })?;
+        *register = extend(register, &digest);
+        Ok(digest)
+    }
 }
 
 fn parse_digest(text: &str) -> Option<[u8; 48]> {

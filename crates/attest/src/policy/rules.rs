@@ -141,8 +141,10 @@ pub struct AmdRules {
     /// compiled in would age: take it from AMD's security bulletins.
     pub floors: BTreeMap<AmdProduct, Floor>,
     /// Versions of the report accepted. Default 3 and 5; version 2 does not say which product it comes from.
+    #[serde(deserialize_with = "known_report_versions")]
     pub report_versions: BTreeSet<u16>,
     /// Privilege levels accepted. Default 0 only.
+    #[serde(deserialize_with = "known_vmpls")]
     pub vmpls: BTreeSet<u8>,
     /// Whether a cloud provider's key (VLEK) may stand in for the chip's. Default true.
     pub allow_vlek: bool,
@@ -296,8 +298,8 @@ impl Policy {
             },
             amd: AmdRules {
                 floors: AmdProduct::ALL.into_iter().map(zero).collect(),
-                report_versions: [2, 3, 5].into(),
-                vmpls: [0, 1, 2, 3].into(),
+                report_versions: REPORT_VERSIONS.into(),
+                vmpls: VMPLS.into(),
                 danger_without_alias_check: true,
                 ..AmdRules::default()
             },
@@ -352,6 +354,27 @@ impl Default for AmdRules {
 impl Default for NitroRules {
     fn default() -> Self {
         Self { max_age_seconds: 300 }
+    }
+}
+
+/// Every version of the report there is.
+const REPORT_VERSIONS: [u16; 3] = [2, 3, 5];
+/// Every privilege level there is.
+const VMPLS: [u8; 4] = [0, 1, 2, 3];
+
+fn known_report_versions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<u16>, D::Error> {
+    let versions = BTreeSet::deserialize(deserializer)?;
+    match versions.iter().find(|version| !REPORT_VERSIONS.contains(version)) {
+        Some(unknown) => Err(D::Error::custom(format_args!("report version {unknown} is not known; 2, 3 and 5 are"))),
+        None => Ok(versions),
+    }
+}
+
+fn known_vmpls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<u8>, D::Error> {
+    let levels = BTreeSet::deserialize(deserializer)?;
+    match levels.iter().find(|level| !VMPLS.contains(level)) {
+        Some(unknown) => Err(D::Error::custom(format_args!("there is no VMPL {unknown}; they go from 0 to 3"))),
+        None => Ok(levels),
     }
 }
 

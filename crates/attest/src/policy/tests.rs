@@ -470,6 +470,9 @@ fn a_policy_text_without_its_version_or_with_unknown_words_is_refused() {
         r#"{"version":1,"amd":{"floors":{"Genoa":{"minimum":{"bootloader":0},"bulletin":""}}}}"#,
         r#"{"version":1,"platforms":["intel-ppid:00"]}"#,
         r#"{"version":1,"kinds":["tpm"]}"#,
+        // Found by fuzzing: what cannot exist would be lost in a merge.
+        r#"{"version":1,"amd":{"report_versions":[6,5]}}"#,
+        r#"{"version":1,"amd":{"vmpls":[4]}}"#,
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
