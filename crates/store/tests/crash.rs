@@ -107,12 +107,17 @@ fn check(folder: &Path, acknowledged: &[String]) {
         assert!(report.is_sound(), "{report:?}");
         assert!(report.opened >= acknowledged.len() as u64);
         let raw = rusqlite::Connection::open(folder.join("secrets.sqlite3")).unwrap();
-        let mut versions = raw.prepare("SELECT max(version) FROM secret_versions WHERE name = ?1").unwrap();
+        let query = "SELECT max(version) FROM secret_versions WHERE kind = 4 AND address = ?1 AND name = ?2";
+        let mut versions = raw.prepare(query).unwrap();
         for line in acknowledged {
             let (kind, name) = line.split_at(1);
-            assert!(store.exists(&account(name)).await.unwrap(), "{name} was acknowledged and is not there");
-            let newest: u32 = versions.query_row([name], |row| row.get(0)).unwrap();
+            let newest: Option<u32> =
+                versions.query_row((account(name).address().as_slice(), name), |row| row.get(0)).unwrap();
+            let newest = newest.unwrap_or_else(|| panic!("{name} was acknowledged and is not there"));
             assert!(kind != "=" || newest == 2, "the replacement of {name} was acknowledged and is not there");
+        }
+        if let Some(last) = acknowledged.last() {
+            assert!(store.exists(&account(&last[1..])).await.unwrap());
         }
         drop(versions);
         drop(raw);
