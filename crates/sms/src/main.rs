@@ -2,21 +2,21 @@
 //! the system and the command line.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use strongroom_poco::Chain;
-use strongroom_protocol::SecretValue;
+use strongroom_protocol::{SecretKind, SecretValue};
 use strongroom_sms::clock::Clock;
 use strongroom_sms::config::{Config, describe_environment};
 use strongroom_sms::owners::CheckedChain;
 use strongroom_sms::service::Service;
 use strongroom_sms::telemetry;
 use strongroom_sms::vault::{MakeRootKeySource, Vault};
-use strongroom_store::{RootKeySource, StoreConfig};
+use strongroom_store::{RootKeySource, Store, StoreConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -38,12 +38,26 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
     Run,
     /// Check the settings and say what is wrong, in which line.
     Check,
+    /// Wrap all data keys anew under a fresh epoch key. May run beside the service, be interrupted and be repeated.
+    RotateEpoch,
+    /// Copy the store to a new file. May run beside the service. The root key is not in the copy: keep it elsewhere.
+    Backup {
+        /// File to make; it must not exist.
+        destination: PathBuf,
+    },
+    /// Put a backup in the place of the store. The service must not be running.
+    Restore {
+        /// File made by `backup`.
+        backup: PathBuf,
+    },
+    /// Open every stored value and look at none. May run beside the service.
+    Verify,
 }
 
 fn main() -> ExitCode {
@@ -69,6 +83,10 @@ fn main() -> ExitCode {
             println!("the settings are fine");
             Ok(ExitCode::SUCCESS)
         }
+        Command::RotateEpoch => rotate_epoch(&config),
+        Command::Backup { destination } => backup(&config, &destination),
+        Command::Restore { backup } => restore(&config, &backup),
+        Command::Verify => verify(&config),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("strongroom-sms: {error:#}");
@@ -106,6 +124,75 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     info!("stopping");
     service.stop().await;
     Ok(code)
+}
+
+#[tokio::main]
+async fn rotate_epoch(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_store(config).await?;
+    let mut tenths_told = 0;
+    let report = store
+        .rotate_epoch(|progress| {
+            let tenths = progress.rewrapped * 10 / progress.total.max(1);
+            if tenths > tenths_told {
+                tenths_told = tenths;
+                eprintln!("{} of {} data keys", progress.rewrapped, progress.total);
+            }
+        })
+        .await?;
+    store.close().await;
+    let how = if report.continued { "continued an interrupted rotation" } else { "new epoch" };
+    println!("{how}: {} data keys wrapped anew, {} old epoch keys deleted", report.rewrapped, report.retired);
+    if report.unreadable > 0 {
+        println!("{} data keys do not open and stay under their old epoch; run `verify`", report.unreadable);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[tokio::main]
+async fn backup(config: &Config, destination: &Path) -> anyhow::Result<ExitCode> {
+    let store = open_store(config).await?;
+    store.backup(destination).await?;
+    store.close().await;
+    println!("{} holds the store; the root key is not in it", destination.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(config: &Config, backup: &Path) -> anyhow::Result<ExitCode> {
+    let (store_config, root_key) = store_settings(config)?;
+    let restored = Store::restore(backup, &store_config, &root_key())?;
+    let total: u64 = SecretKind::ALL.iter().map(|kind| restored.secrets.of(*kind)).sum();
+    println!("restored {total} secrets");
+    if let Some(replaced) = restored.replaced {
+        println!("the former store is now {}; remove it when all is well", replaced.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[tokio::main]
+async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_store(config).await?;
+    let report = store.verify().await?;
+    store.close().await;
+    println!("{} values open, {} do not", report.opened, report.unreadable);
+    for example in &report.examples {
+        let claims = example.claims.as_ref();
+        let what = claims.map_or_else(
+            || "unreadable row".to_owned(),
+            |id| format!("{} {} version {}", id.kind, id.address, id.version),
+        );
+        println!("row {}: {what}", example.row);
+    }
+    if !report.counts_agree {
+        println!("the counts that are kept differ from the rows that are there");
+    }
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let (store_config, root_key) = store_settings(config)?;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&store_config, root_key())).await;
+    opened.context("opening the store failed")?.context("the store cannot be opened")
 }
 
 fn chain_config(config: &Config) -> anyhow::Result<strongroom_poco::ChainConfig> {

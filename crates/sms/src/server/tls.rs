@@ -159,3 +159,63 @@ impl fmt::Debug for CurrentCertificate {
         f.debug_struct("CurrentCertificate").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn write(&self, pair: &rcgen::CertifiedKey<rcgen::KeyPair>) {
+            std::fs::write(self.path("certificate"), pair.cert.pem()).unwrap();
+            std::fs::write(self.path("key"), pair.signing_key.serialize_pem()).unwrap();
+        }
+
+        fn load(&self) -> Result<CurrentCertificate, TlsError> {
+            CurrentCertificate::load(self.path("certificate"), self.path("key"))
+        }
+    }
+
+    fn pair() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+        rcgen::generate_simple_self_signed(["sms.test".to_owned()]).unwrap()
+    }
+
+    fn in_use(current: &CurrentCertificate) -> Vec<u8> {
+        current.loaded.read().unwrap().certified.cert[0].to_vec()
+    }
+
+    #[test]
+    fn changed_files_are_taken_into_use_and_unusable_ones_are_not() {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        let (first, second) = (pair(), pair());
+        folder.write(&first);
+        let current = folder.load().unwrap();
+        assert!(!current.reload_if_changed().unwrap());
+
+        folder.write(&second);
+        assert!(current.reload_if_changed().unwrap());
+        assert_eq!(in_use(&current), second.cert.der().to_vec());
+
+        std::fs::write(folder.path("key"), first.signing_key.serialize_pem()).unwrap();
+        assert!(matches!(current.reload_if_changed(), Err(TlsError::Mismatch(_))));
+        std::fs::write(folder.path("certificate"), "").unwrap();
+        assert!(matches!(current.reload_if_changed(), Err(TlsError::NotPem { .. })));
+        std::fs::remove_file(folder.path("key")).unwrap();
+        assert!(matches!(current.reload_if_changed(), Err(TlsError::Unreadable { .. })));
+        assert_eq!(in_use(&current), second.cert.der().to_vec());
+    }
+
+    #[test]
+    fn files_that_are_not_usable_are_refused_at_the_start() {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        assert!(matches!(folder.load(), Err(TlsError::Unreadable { .. })));
+        folder.write(&pair());
+        std::fs::write(folder.path("key"), "no key").unwrap();
+        assert!(matches!(folder.load(), Err(TlsError::NotPem { .. })));
+    }
+}

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use tokio::sync::watch;
+
 use strongroom_poco::AssetKind;
 use strongroom_protocol::{Address, B256, Signature};
 use strongroom_sms::owners::{BoxFuture, ReadOwners, ReadOwnersError};
@@ -10,13 +12,15 @@ use strongroom_sms::owners::{BoxFuture, ReadOwners, ReadOwnersError};
 #[derive(Default)]
 pub(crate) struct FakeChain {
     state: Mutex<State>,
+    fate: watch::Sender<Fate>,
+    /// How many questions were asked.
+    asked: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct State {
     apps: HashMap<Address, Address>,
     datasets: HashMap<Address, Address>,
-    fate: Fate,
 }
 
 /// What happens to the next questions.
@@ -26,6 +30,8 @@ pub(crate) enum Fate {
     Answered,
     OutOfReach,
     Panics,
+    /// Answered once the fate has changed.
+    Waits,
 }
 
 impl FakeChain {
@@ -39,7 +45,12 @@ impl FakeChain {
     }
 
     pub(crate) fn set_fate(&self, fate: Fate) {
-        self.state.lock().unwrap().fate = fate;
+        self.fate.send_replace(fate);
+    }
+
+    /// Returns once a question was asked.
+    pub(crate) async fn asked(&self) {
+        self.asked.subscribe().wait_for(|asked| *asked > 0).await.unwrap();
     }
 }
 
@@ -51,25 +62,27 @@ impl ReadOwners for FakeChain {
         challenge: B256,
         signature: &'a Signature,
     ) -> BoxFuture<'a, Result<bool, ReadOwnersError>> {
-        let (fate, owner) = {
+        let owner = {
             let state = self.state.lock().unwrap();
             let owners = match kind {
                 AssetKind::App => &state.apps,
                 AssetKind::Dataset => &state.datasets,
                 AssetKind::Workerpool => unreachable!("workerpools have no secrets"),
             };
-            (state.fate, owners.get(&asset).copied())
+            owners.get(&asset).copied()
         };
+        self.asked.send_modify(|asked| *asked += 1);
         Box::pin(async move {
+            let fate = *self.fate.subscribe().wait_for(|fate| *fate != Fate::Waits).await.unwrap();
             match fate {
                 Fate::Answered => Ok(owner.is_some_and(|owner| signature.is_by(owner, challenge))),
-                Fate::OutOfReach => Err(ReadOwnersError::NotChecked),
+                Fate::OutOfReach | Fate::Waits => Err(ReadOwnersError::NotChecked),
                 Fate::Panics => panic!("the chain panics about {signature}"),
             }
         })
     }
 
     fn is_ready(&self) -> bool {
-        self.state.lock().unwrap().fate == Fate::Answered
+        *self.fate.borrow() == Fate::Answered
     }
 }

@@ -16,8 +16,6 @@ async fn unknown_routes_are_404_and_trailing_slashes_make_them_unknown() {
         "/secrets/web3/",
         "/apps//secrets",
         "/tee/framework/",
-        "/tee/challenges/0x22",
-        "/tee/sessions",
         "//version",
         &format!("{APP}/"),
         &format!("{APP}/0"),

@@ -48,12 +48,18 @@ impl Request {
     }
 
     pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
-        let mut stream = TcpStream::connect(to).await.unwrap();
-        // The service may answer and close before it has read everything.
-        let _ = stream.write_all(&self.to_bytes()).await;
+        self.try_send(to).await.expect("the service answers")
+    }
+
+    /// None if no whole answer came back.
+    pub(crate) async fn try_send(&self, to: SocketAddr) -> Option<Answer> {
+        let mut stream = TcpStream::connect(to).await.ok()?;
         let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes).await;
-        Answer::parse(&bytes)
+        let request = self.to_bytes();
+        let (mut read, mut write) = stream.split();
+        // The service may answer and close before it has read everything.
+        let (_, _) = tokio::join!(write.write_all(&request), read.read_to_end(&mut bytes));
+        bytes.windows(4).any(|window| window == b"\r\n\r\n").then(|| Answer::parse(&bytes))
     }
 }
 

@@ -41,6 +41,11 @@ impl Running {
     /// Stops in good order and starts again on the same files.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Starts a service that was stopped.
+    pub(crate) async fn start_again(&mut self) {
         let (service, address) =
             start_service(self.folder.path(), &self.chain, |config| config.rate_limit.enabled = false).await;
         (self.service, self.address) = (Some(service), address);
