@@ -7,6 +7,9 @@ use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 use webpki::ring::ECDSA_P256_SHA256;
 
+/// AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 §3.2). This copy of it lies outside the signed part.
+const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
 /// SEQUENCE { signed part, algorithm, BIT STRING }, split without re-encoding.
 pub(crate) struct SignedDer<'a> {
     signed: &'a [u8],
@@ -19,7 +22,10 @@ impl<'a> SignedDer<'a> {
         let outer = AnyRef::from_der(bytes).map_err(|_| "it is not DER")?;
         let mut reader = SliceReader::new(outer.value()).map_err(|_| "it is too long")?;
         let signed = reader.tlv_bytes().map_err(|_| "its signed part is not DER")?;
-        reader.tlv_bytes().map_err(|_| "its algorithm is not DER")?;
+        let algorithm = reader.tlv_bytes().map_err(|_| "its algorithm is not DER")?;
+        if algorithm != ECDSA_WITH_SHA256 {
+            return Err("its algorithm is not ECDSA with SHA-256");
+        }
         let signature = BitStringRef::decode(&mut reader).map_err(|_| "its signature is not a bit string")?;
         let signature = signature.as_bytes().ok_or("its signature is not whole bytes")?;
         if !reader.is_finished() {

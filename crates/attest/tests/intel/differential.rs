@@ -60,12 +60,9 @@ fn compare(fixture: Fixture, seed: u64) {
             }
         }
     }
-    println!(
-        "{}: both accept {both_accept}, both refuse {both_refuse}, only the library accepts {only_library}",
-        fixture.name
-    );
-    assert_eq!(both_accept + both_refuse + only_library, MUTANTS);
-    assert!(only_library > 0, "the mutants do not reach what we refuse on top");
+    let counts =
+        format!("both accept {both_accept}, both refuse {both_refuse}, only the library accepts {only_library}");
+    assert!(both_accept > 0 && only_library > 0, "the mutants do not reach every case: {counts}");
 }
 
 #[test]

@@ -98,9 +98,10 @@ fn endorsements_for_another_authority_or_platform_are_refused_as_retryable() {
 
 #[test]
 fn endorsements_changed_by_one_byte_are_refused_as_retryable() {
-    let changes: [(&str, fn(&mut IntelParts)); 7] = [
+    type Change = fn(&mut IntelParts);
+    let changes: [(&str, Change); 7] = [
         ("TCB info", |parts| {
-            parts.tcb_info = parts.tcb_info.replace("\"tcbEvaluationDataNumber\":17", "\"tcbEvaluationDataNumber\":18")
+            parts.tcb_info = parts.tcb_info.replace("\"tcbEvaluationDataNumber\":17", "\"tcbEvaluationDataNumber\":18");
         }),
         ("QE identity", |parts| parts.qe_identity = parts.qe_identity.replace("\"isvsvn\":", "\"isvsvn\": ")),
         ("TCB info", |parts| parts.tcb_info_signature[5] ^= 1),
