@@ -11,12 +11,15 @@ mod framework_error;
 mod openapi;
 mod operations;
 mod percent;
+mod problem;
+mod releases;
 mod router;
 mod secrets_account;
 mod secrets_app;
 mod secrets_dataset;
 mod secrets_requester;
 mod tee;
+mod tee_session;
 
 pub(crate) use body::BodyReader;
 pub(crate) use router::{Peer, router};

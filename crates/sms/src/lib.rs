@@ -2,7 +2,8 @@
 //! iExec's SMS, so that stock clients need not change.
 //!
 //! - [`config`]: every setting.
-//! - [`owners`]: the question asked of the chain.
+//! - [`owners`], [`tasks`]: the questions asked of the chain.
+//! - [`release`]: what an enclave must prove and what it receives.
 //! - `secrets`: who may write, and in which order things are checked.
 //! - `backups`: copies of the store, for operators.
 //! - `http`: the dialect: routes, bodies, errors.
@@ -14,7 +15,9 @@
 pub mod clock;
 pub mod config;
 pub mod owners;
+pub mod release;
 pub mod service;
+pub mod tasks;
 pub mod telemetry;
 pub mod vault;
 

@@ -83,6 +83,13 @@ impl CheckedChain {
     }
 }
 
+impl CheckedChain {
+    /// The chain, once it proved to be the right one.
+    pub(crate) fn checked(&self) -> Result<&Chain, ReadOwnersError> {
+        if self.checked.load(Ordering::Acquire) { Ok(&self.chain) } else { Err(ReadOwnersError::NotChecked) }
+    }
+}
+
 impl ReadOwners for CheckedChain {
     fn owner_signed<'a>(
         &'a self,
@@ -91,12 +98,7 @@ impl ReadOwners for CheckedChain {
         challenge: B256,
         signature: &'a Signature,
     ) -> BoxFuture<'a, Result<bool, ReadOwnersError>> {
-        Box::pin(async move {
-            if !self.checked.load(Ordering::Acquire) {
-                return Err(ReadOwnersError::NotChecked);
-            }
-            Ok(self.chain.owner_signed(kind, asset, challenge, signature).await?)
-        })
+        Box::pin(async move { Ok(self.checked()?.owner_signed(kind, asset, challenge, signature).await?) })
     }
 
     fn is_ready(&self) -> bool {

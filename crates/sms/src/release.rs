@@ -3,7 +3,7 @@
 //! [`Releases::release`] reads like the promise: parse, verify, gather, decide, record, open, seal. Each step consumes the
 //! proof made by the one before.
 
-pub(crate) mod attestation;
+pub mod attestation;
 pub(crate) mod deliver;
 mod nonces;
 mod sessions;
@@ -23,6 +23,8 @@ use strongroom_store::{RecordError, Recorded, Refused, Store, StoreError};
 
 use self::attestation::{Attestation, Busy};
 use self::nonces::{NonceError, Nonces};
+use url::Url;
+
 use crate::owners::ReadOwnersError;
 use crate::tasks::ReadTasks;
 use crate::vault::{Vault, VaultClosed};
@@ -83,21 +85,34 @@ pub(crate) struct Releases {
     nonces: Nonces,
     tasks: Arc<dyn ReadTasks>,
     attestation: Attestation,
+    public_url: Url,
+}
+
+/// What releases are started with.
+pub struct ReleaseSettings {
+    /// The PoCo hub.
+    pub hub: Address,
+    /// Reads tasks from the chain.
+    pub tasks: Arc<dyn ReadTasks>,
+    /// Roots, policy, images and endorsements.
+    pub attestation: Attestation,
+    /// Where guests reach this service: the `secretProvisioningUrl` of sessions.
+    pub public_url: Url,
 }
 
 impl Releases {
     /// Derives the service's keys from the store.
-    pub(crate) fn new(
-        chain_id: u64,
-        hub: Address,
-        store: &Store,
-        tasks: Arc<dyn ReadTasks>,
-        attestation: Attestation,
-    ) -> Self {
+    pub(crate) fn new(chain_id: u64, settings: ReleaseSettings, store: &Store) -> Self {
+        let ReleaseSettings { hub, tasks, attestation, public_url } = settings;
         let identity = derived_key(store, "strongroom/identity/v1", hub.as_slice());
         let deployment = Deployment { chain_id, hub, sms: identity.address() };
         let nonces = Nonces::new(&store.derive_key("strongroom/nonces/v1", hub.as_slice()));
-        Self { deployment, identity, nonces, tasks, attestation }
+        Self { deployment, identity, nonces, tasks, attestation, public_url }
+    }
+
+    /// Where guests reach this service.
+    pub(crate) fn public_url(&self) -> &Url {
+        &self.public_url
     }
 
     /// This service and its chain.

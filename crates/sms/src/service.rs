@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, duration};
 use crate::http;
 use crate::owners::ReadOwners;
+use crate::release::{ReleaseSettings, Releases};
 use crate::server::{self, Tls};
 use crate::vault::Vault;
 
@@ -53,12 +54,27 @@ impl Service {
         vault: Vault,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        Self::start_with(config, owners, vault, clock, None).await
+    }
+
+    /// As [`Self::start`], and serves sessions and releases too.
+    pub async fn start_with(
+        config: &Config,
+        owners: Arc<dyn ReadOwners>,
+        vault: Vault,
+        clock: Clock,
+        releases: Option<ReleaseSettings>,
+    ) -> Result<Self, StartError> {
         let listen = config.server.listen();
         let failed = |source| StartError::Listen { address: listen, source };
         let tls = Tls::from_config(&config.tls)?;
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let sms = Arc::new(Sms::new(config, owners, vault, clock));
+        let mut sms = Sms::new(config, owners, vault, clock);
+        if let (Some(settings), Ok(store)) = (releases, sms.vault.store()) {
+            sms.releases = Some(Releases::new(config.chain.id.get(), settings, &store));
+        }
+        let sms = Arc::new(sms);
         sms.count_stored().await;
 
         let mut background = vec![tokio::spawn(count_regularly(Arc::clone(&sms), duration(config.metrics.refresh_ms)))];
@@ -93,7 +109,8 @@ impl Service {
 }
 
 async fn count_regularly(sms: Arc<Sms>, every: std::time::Duration) {
-    let mut ticks = tokio::time::interval(every);
+    // The start has counted already.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -15,6 +15,7 @@ use crate::http::{BodyReader, TeeInformation};
 use crate::metrics::Metrics;
 use crate::owners::ReadOwners;
 use crate::rate_limit::RateLimiter;
+use crate::release::Releases;
 use crate::vault::Vault;
 
 /// The running service, as its requests see it.
@@ -25,6 +26,8 @@ pub(crate) struct Sms {
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyReader,
     pub(crate) clock: Clock,
+    /// Absent when the service is started without releases.
+    pub(crate) releases: Option<Releases>,
     pub(crate) tee: TeeInformation,
     pub(crate) backups: Backups,
     pub(crate) admin_api_key: ApiKey,
@@ -66,6 +69,7 @@ impl Sms {
             bodies: BodyReader::new(config.server.max_large_bodies.get(), body_timeout, &metrics),
             metrics,
             clock,
+            releases: None,
             tee: TeeInformation::new(&config.tee),
             backups: Backups::new(config.admin.backup_folder.clone()),
             admin_api_key: config.admin.api_key.clone(),

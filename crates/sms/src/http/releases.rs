@@ -26,9 +26,8 @@ fn releases(sms: &Sms) -> Result<&Releases, Problem> {
 
 /// `POST /v1/challenges`
 pub(super) async fn challenge(State(sms): State<Arc<Sms>>) -> Response {
-    let made = releases(&sms).and_then(|releases| {
-        releases.challenge(sms.clock.seconds()).map_err(|error| problem::store_trouble(&error))
-    });
+    let made = releases(&sms)
+        .and_then(|releases| releases.challenge(sms.clock.seconds()).map_err(|error| problem::store_trouble(&error)));
     match made {
         Ok(challenge) => Json(challenge).into_response(),
         Err(problem) => problem.into_response(),

@@ -17,8 +17,8 @@ use tracing::{Instrument as _, error, info, info_span};
 use super::cors::Cors;
 use super::framework_error::{self, FrameworkError};
 use super::{
-    admin, error_response, openapi, operations, percent, secrets_account, secrets_app, secrets_dataset,
-    secrets_requester, tee,
+    admin, error_response, openapi, operations, percent, releases, secrets_account, secrets_app, secrets_dataset,
+    secrets_requester, tee, tee_session,
 };
 use crate::Sms;
 use crate::rate_limit::peer_key;
@@ -44,6 +44,11 @@ pub(crate) fn router(sms: Arc<Sms>) -> Router {
         .route("/tee/framework", get(tee::framework))
         .route("/tee/properties/{teeFramework}", get(tee::first_properties))
         .route("/tee/properties/{teeFramework}/{version}", get(tee::properties))
+        .route("/tee/challenges/{chainTaskId}", post(tee_session::challenge))
+        .route("/tee/sessions", post(tee_session::session))
+        .route("/v1/challenges", post(releases::challenge))
+        .route("/v1/identity", get(releases::identity))
+        .route("/v1/releases", post(releases::release))
         .route("/version", get(operations::version))
         .route("/metrics", get(operations::metrics))
         .route("/actuator", get(operations::links))

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use strongroom_protocol::Framework;
 
 use super::framework_error::FrameworkError;
 use crate::Sms;
@@ -54,6 +55,17 @@ impl TeeInformation {
             las_image: las_image.clone(),
         };
         Self { framework: config.framework, properties: config.pipelines.iter().map(properties).collect() }
+    }
+}
+
+impl TeeInformation {
+    /// The framework that this service serves.
+    pub(crate) fn framework(&self) -> Framework {
+        match self.framework {
+            TeeFramework::Scone => Framework::Scone,
+            TeeFramework::Gramine => Framework::Gramine,
+            TeeFramework::Tdx => Framework::Tdx,
+        }
     }
 }
 

@@ -24,11 +24,7 @@ const REASON: HeaderName = HeaderName::from_static("strongroom-reason");
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// `POST /tee/challenges/{chainTaskId}`: the address as bare text.
-pub(super) async fn challenge(
-    State(sms): State<Arc<Sms>>,
-    Path(task): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn challenge(State(sms): State<Arc<Sms>>, Path(task): Path<String>, headers: HeaderMap) -> Response {
     let Some(releases) = &sms.releases else { return FrameworkError::new(StatusCode::NOT_FOUND).into_response() };
     let Some(authorization) = headers.get(header::AUTHORIZATION) else {
         return FrameworkError::new(StatusCode::BAD_REQUEST).into_response();
@@ -112,7 +108,7 @@ pub(super) async fn session(State(sms): State<Arc<Sms>>, headers: HeaderMap, bod
     let now = sms.clock.seconds();
     match releases.session(&sms.vault, &request, sms.tee.framework(), random, now).await {
         Ok(id) => {
-            let secret_provisioning_url = sms.public_url.to_string();
+            let secret_provisioning_url = releases.public_url().to_string();
             Json(Envelope::Data(Data { session_id: id.to_string(), secret_provisioning_url })).into_response()
         }
         Err(error) => session_refused(&error),
