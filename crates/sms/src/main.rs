@@ -100,6 +100,7 @@ const EXIT_CODES: &str =
 #[tokio::main]
 async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     telemetry::install(&config.log, std::io::stderr);
+    forbid_core_dumps()?;
     // Before anything slow: a signal that comes early must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -223,6 +224,16 @@ fn store_settings(config: &Config) -> anyhow::Result<(StoreConfig, MakeRootKeySo
     }
     let file = config.store.root_key_file.clone();
     Ok((store, Arc::new(move || RootKeySource::File(file.clone()))))
+}
+
+/// A core dump would hold the secrets that are in memory at that moment, and so would a debugger's view of the process.
+fn forbid_core_dumps() -> anyhow::Result<()> {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none).context("core dumps cannot be forbidden")?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .context("the memory of the process cannot be protected")?;
+    Ok(())
 }
 
 fn system_clock() -> Clock {

@@ -106,6 +106,10 @@ fn collect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Charset; 6] =
+        [Charset::Utf8, Charset::Ascii, Charset::Latin1, Charset::Utf16, Charset::Utf16Be, Charset::Utf16Le];
 
     fn decoded(charset: Charset, bytes: &[u8]) -> Result<String, Undecodable> {
         charset.to_utf8(Zeroizing::new(bytes.to_vec())).map(|text| String::from_utf8(text).unwrap())
@@ -154,6 +158,26 @@ mod tests {
             (Charset::Utf16Le, b"\x00\xd8"),
         ] {
             assert_eq!(decoded(charset, bytes), Err(Undecodable), "{charset:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoders_panic(bytes: Vec<u8>) {
+            for charset in ALL {
+                if let Ok(text) = charset.to_utf8(Zeroizing::new(bytes.clone())) {
+                    prop_assert!(std::str::from_utf8(&text).is_ok());
+                }
+            }
+        }
+
+        #[test]
+        fn every_text_survives_utf_16(text in ".*") {
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            prop_assert!(big.len() <= Charset::Utf16Be.most_bytes_of(text.len()));
+            prop_assert_eq!(decoded(Charset::Utf16Be, &big), Ok(text.clone()));
+            prop_assert_eq!(decoded(Charset::Utf16Le, &little), Ok(text));
         }
     }
 }

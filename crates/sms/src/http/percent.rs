@@ -35,6 +35,7 @@ fn is_well_escaped(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn escapes_that_hide_separators_or_are_malformed_are_refused_in_paths() {
@@ -62,5 +63,19 @@ mod tests {
             assert_eq!(query_parameter(Some(query), "a").as_deref(), expected, "{query}");
         }
         assert_eq!(query_parameter(None, "a"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in ".*", name in ".*") {
+            let _ = is_acceptable_path(&text);
+            let _ = query_parameter(Some(&text), &name);
+        }
+
+        #[test]
+        fn whatever_was_encoded_is_decoded(value in ".*", name in "[a-zA-Z]{1,20}") {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
+            prop_assert_eq!(query_parameter(Some(&query), &name), Some(value));
+        }
     }
 }

@@ -66,6 +66,15 @@ async fn without_a_chain_requesters_are_served_and_health_is_down() {
 }
 
 #[tokio::test]
+async fn the_service_leaves_no_core_dump() {
+    let files = Files::new("");
+    let service = Listening::start(&files).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", service.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}
+
+#[tokio::test]
 async fn the_service_does_not_run_on_another_chain() {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let files = Files::with_chain(&format!("http://{}", node.local_addr().unwrap()), "");
