@@ -53,7 +53,6 @@ pub(crate) struct Keys {
     epochs: RwLock<Epochs>,
 }
 
-#[derive(Clone)]
 struct Epochs {
     current: Arc<EpochKey>,
     all: BTreeMap<Epoch, Arc<EpochKey>>,
@@ -129,7 +128,7 @@ impl Keys {
         Ok(known(self))
     }
 
-    /// Takes over the epochs that the database has now.
+    /// Learns the epochs that `connection` sees.
     pub(crate) fn reload_epochs(&self, connection: &Connection) -> Result<(), StoreError> {
         let epochs = load_epochs(connection, &self.root, self.chain_id).map_err(|error| match error {
             LoadError::Database(cause) => StoreError::from(cause),
@@ -137,7 +136,13 @@ impl Keys {
             LoadError::Damaged(what) => StoreError::Damaged(what),
             LoadError::WrongChain { .. } | LoadError::WrongRootKey => StoreError::Damaged("an epoch key does not open"),
         })?;
-        *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = epochs;
+        let mut known = self.epochs.write().unwrap_or_else(PoisonError::into_inner);
+        // Added, never taken away: `connection` may look at a state from before the last rotation. The key of an epoch
+        // never changes, and one that is retired opens nothing.
+        known.all.extend(epochs.all);
+        if epochs.current.epoch > known.current.epoch {
+            known.current = epochs.current;
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::journal::{self, Draft};
 use crate::secrets;
 use crate::sessions;
 use crate::store::Store;
+use crate::trust_domain;
 
 /// Proof that a grant is durable in the journal. Only [`Store::record`] makes one; opening consumes it.
 #[derive(Debug)]
@@ -66,13 +67,17 @@ pub enum RecordError {
     /// The nonce was used.
     #[error("the nonce was used before; ask for a new one and attest again")]
     NonceSpent,
+    /// The evidence is of another trust domain than the secrets: simulated evidence for production secrets, say.
+    #[error("the secrets of this store are not for enclaves of this trust domain")]
+    OtherTrustDomain,
     /// Could not find out or could not write.
     #[error(transparent)]
     Trouble(#[from] StoreError),
 }
 
 enum Appended {
-    New(Record),
+    OtherTrustDomain,
+    New(Box<Record>),
     Again(Vec<u8>),
     NoSession,
     SessionUsed,
@@ -124,16 +129,18 @@ impl Store {
         let identity = grant.identity().to_string();
         let draft = Draft::new(&transcript, now, grant.block(), grant.worker(), identity, Outcome::Granted(granted));
         let nonce = transcript.nonce.0;
+        let domain = grant.trust_domain().to_string();
         let room = self.inner.writer.room_for(0).await?;
-        let record = move |transaction: &Connection| append(transaction, &draft, &nonce, nonce_expires);
+        let record = move |transaction: &Connection| append(transaction, &draft, &domain, &nonce, nonce_expires);
         let (record, plan) = match self.inner.writer.write(room, record).await? {
-            Appended::New(record) => (record, grant.plan().clone()),
+            Appended::New(record) => (*record, grant.plan().clone()),
             Appended::Again(entry) => {
                 let record =
                     Record::from_bytes(&entry).map_err(|_| StoreError::Damaged("a journal entry is malformed"))?;
                 let versions = recorded_versions(&record)?;
                 (record, grant.plan().clone().with_versions(&versions))
             }
+            Appended::OtherTrustDomain => return Err(RecordError::OtherTrustDomain),
             Appended::NoSession => return Err(RecordError::NoSession),
             Appended::SessionUsed => return Err(RecordError::SessionUsed),
             Appended::NonceSpent => return Err(RecordError::NonceSpent),
@@ -196,9 +203,13 @@ impl Store {
 fn append(
     transaction: &Connection,
     draft: &Draft,
+    domain: &str,
     nonce: &[u8; 32],
     nonce_expires: UnixSeconds,
 ) -> rusqlite::Result<Appended> {
+    if trust_domain::of_store(transaction)? != domain {
+        return Ok(Appended::OtherTrustDomain);
+    }
     let Some(stored) = sessions::find(transaction, draft.session)? else {
         return Ok(Appended::NoSession);
     };
@@ -214,7 +225,7 @@ fn append(
     let record = journal::append(transaction, draft)?;
     let sequence = i64::try_from(record.sequence).unwrap_or(i64::MAX);
     sessions::mark_released(transaction, draft.session, sequence, &draft.transcript)?;
-    Ok(Appended::New(record))
+    Ok(Appended::New(Box::new(record)))
 }
 
 fn recorded_versions(record: &Record) -> Result<StoredSecrets, StoreError> {

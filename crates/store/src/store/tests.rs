@@ -338,3 +338,20 @@ async fn a_push_sealed_under_an_epoch_that_is_gone_is_sealed_again() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_look_at_an_old_state_does_not_bring_back_an_old_epoch() {
+    let folder = Folder::new();
+    let store = store_with_secrets(&folder).await;
+    let old_state = connection::open_reader(&store.inner.path).unwrap();
+    let old_state = old_state.unchecked_transaction().unwrap();
+    assert!(secrets::exists(&old_state, &account("existing")).unwrap());
+    store.rotate_epoch(|_| {}).await.unwrap();
+    let current = store.inner.keys.current_epoch().epoch;
+    store.inner.keys.reload_epochs(&old_state).unwrap();
+    assert_eq!(store.inner.keys.current_epoch().epoch, current);
+    assert!(store.inner.keys.epoch(current, &old_state).unwrap().is_some());
+    drop(old_state);
+    assert!(store.verify().await.unwrap().is_sound());
+    store.close().await;
+}
