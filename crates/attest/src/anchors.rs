@@ -138,6 +138,10 @@ impl Anchor {
 }
 
 /// The roots a verifier believes.
+#[cfg_attr(
+    not(feature = "development-anchors"),
+    doc = "\nWithout the feature `development-anchors` there is no way to add one:\n\n```compile_fail,E0432\nuse strongroom_attest::anchors::DevelopmentAnchors;\n```"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustAnchors {
     intel: Vec<Anchor>,

@@ -15,7 +15,13 @@ use crate::evidence::EvidenceKind;
 
 /// Claims together with the proof that they were verified and that the evidence was made for the expected binding.
 ///
-/// Only [`verify`](crate::verify()) makes one.
+/// Only [`verify`](crate::verify()) makes one; not even somebody who holds claims can:
+///
+/// ```compile_fail,E0451
+/// fn forge(claims: strongroom_attest::Claims) -> strongroom_attest::Verified {
+///     strongroom_attest::Verified { claims }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     claims: Claims,
@@ -33,7 +39,13 @@ impl Verified {
     }
 }
 
-/// What evidence says about enclave, platform and endorsements.
+/// What evidence says about enclave, platform and endorsements. Made here alone:
+///
+/// ```compile_fail,E0639
+/// fn forge(genuine: strongroom_attest::Claims) -> strongroom_attest::Claims {
+///     strongroom_attest::Claims { debug: false, ..genuine }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Claims {

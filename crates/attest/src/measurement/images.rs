@@ -76,6 +76,11 @@ impl ApprovedImages {
         self.0.get(&OsImageId::of(code)).filter(|image| image.rtmr0.contains(&code.rtmrs[0]))
     }
 
+    /// The images, ordered by id.
+    pub fn images(&self) -> impl Iterator<Item = &ApprovedImage> {
+        self.0.values()
+    }
+
     /// Whether nothing is approved.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

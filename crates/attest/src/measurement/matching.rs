@@ -186,3 +186,6 @@ fn bits(field: &'static str, expected: u64, found: u64) -> Result<(), Mismatch> 
 fn differ(field: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Result<(), Mismatch> {
     Err(Mismatch { field, expected: expected.to_string(), found: found.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

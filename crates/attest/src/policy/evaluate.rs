@@ -8,7 +8,14 @@ use crate::claims::{
     AmdSigningKey, AmdTcb, Claims, Code, IntelTcb, IntelTcbStatus, Platform, Revocation, Tcb, Verified,
 };
 
-/// Proof that verified evidence was good enough for a policy. Only [`Policy::evaluate`] makes one.
+/// Proof that verified evidence was good enough for a policy. Only [`Policy::evaluate`] makes one:
+///
+/// ```compile_fail,E0451
+/// use strongroom_attest::policy::{Accepted, PolicyHash};
+/// fn wave_through(verified: strongroom_attest::Verified, policy: PolicyHash) -> Accepted {
+///     Accepted { verified, policy }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     verified: Verified,
