@@ -1,5 +1,6 @@
 //! The judgement: checks in order, then the plan.
 
+use strongroom_attest::TrustDomain;
 use strongroom_protocol::Address;
 use strongroom_protocol::bundle::Stage;
 use strongroom_protocol::sealing::EnclaveKey;
@@ -19,6 +20,7 @@ use crate::refusal::Refusal;
 pub struct Grant {
     transcript: Transcript,
     worker: Address,
+    trust_domain: TrustDomain,
     block: Block,
     identity: Identity,
     plan: Plan,
@@ -43,6 +45,11 @@ impl Grant {
     /// The worker of the session.
     pub fn worker(&self) -> Address {
         self.worker
+    }
+
+    /// Who stands behind the evidence: a vendor, or somebody's simulator.
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
     }
 
     /// The block at which the chain was read.
@@ -82,6 +89,7 @@ pub fn decide(facts: &Facts) -> Result<Grant, Refusal> {
     Ok(Grant {
         transcript: facts.transcript.clone(),
         worker: facts.task.session.worker,
+        trust_domain: facts.enclave.trust_domain.clone(),
         block: facts.task.chain.block,
         identity: facts.enclave.identity.clone(),
         plan,

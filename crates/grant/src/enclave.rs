@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use strongroom_attest::claims::{Code, TdxCode};
 use strongroom_attest::measurement::{ApprovedImages, OsImageId};
 use strongroom_attest::policy::PolicyHash;
-use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal, Verified};
+use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal, TrustDomain, Verified};
 
 /// Name of the run-time event by which the guest measures the digest of the app's image (32 bytes) into RTMR3.
 pub const APP_IMAGE_EVENT: &str = "strongroom-app-image";
@@ -50,6 +50,7 @@ pub struct Enclave {
     pub(crate) identity: Identity,
     pub(crate) debug: bool,
     pub(crate) report_data: [u8; 64],
+    pub(crate) trust_domain: TrustDomain,
     pub(crate) policy: Result<PolicyHash, PolicyRefusal>,
 }
 
@@ -63,7 +64,8 @@ impl Enclave {
             Code::Snp(_) | Code::Nitro(_) => Identity::Other(claims.kind),
         };
         let policy = policy.evaluate(verified).map(|accepted| accepted.policy());
-        Self { identity, debug: claims.debug, report_data: claims.report_data.0, policy }
+        let trust_domain = claims.trust_domain.clone();
+        Self { identity, debug: claims.debug, report_data: claims.report_data.0, trust_domain, policy }
     }
 
     /// What code it runs.

@@ -21,3 +21,4 @@ pub use facts::{Facts, SecretVersion, StoredSecrets, TaskFacts};
 pub use needs::{Need, needs};
 pub use plan::{Plan, PlannedItem, Source};
 pub use refusal::Refusal;
+pub use strongroom_attest::TrustDomain;

@@ -28,6 +28,7 @@ mod schema;
 mod secrets;
 mod sessions;
 mod store;
+mod trust_domain;
 mod verify;
 mod writer;
 
@@ -38,4 +39,5 @@ pub use root_key::{RootKeyError, RootKeySource};
 pub use rotation::{RotationProgress, RotationReport};
 pub use secrets::{Replaced, SecretCounts};
 pub use store::{Store, StoreConfig};
+pub use trust_domain::TrustDomainError;
 pub use verify::{ClaimedIdentity, UnreadableVersion, VerifyReport};

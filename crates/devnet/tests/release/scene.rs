@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use strongroom_attest::measurement::{ApprovedImage, ApprovedImages};
-use strongroom_attest::{Endorsements, Evidence, EvidenceKind, Policy};
+use strongroom_attest::{Endorsements, Evidence, EvidenceKind, Policy, TrustDomain};
 use strongroom_client::{EvidenceSource, Patience, Pinned, ReleaseError, Released, Service as Client};
 use strongroom_devnet::contracts::Hub;
 use strongroom_devnet::market::{Offered, Purchase, tag};
@@ -165,6 +165,7 @@ impl Scene {
         let vault = Vault::open(store_config.clone(), Arc::new(source.clone())).unwrap();
         let store = Store::open(&store_config, source()).unwrap();
         let simulator = simulator();
+        store.settle_trust_domain(&TrustDomain::Development("simulator".into())).await.unwrap();
         let attestation = Attestation::new(
             simulator.anchors(),
             Policy::development("simulator"),

@@ -88,6 +88,7 @@ pub(super) fn release_refused(error: &ReleaseError) -> Problem {
         ReleaseError::Record(source) => match source {
             RecordError::NoSession => Problem::new(StatusCode::NOT_FOUND, "no-session", detail),
             RecordError::SessionUsed => Problem::new(StatusCode::CONFLICT, "session-used", detail),
+            RecordError::OtherTrustDomain => Problem::new(StatusCode::FORBIDDEN, "other-trust-domain", detail),
             RecordError::NonceSpent => Problem::new(StatusCode::FORBIDDEN, "nonce-spent", detail),
             RecordError::Trouble(source) => store_trouble(source),
         },

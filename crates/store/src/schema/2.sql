@@ -1,3 +1,7 @@
+-- Whose evidence opens the secrets of this database: 'production' (hardware) or 'development:<simulator>'. Set once, while it
+-- is empty.
+ALTER TABLE store ADD COLUMN trust_domain TEXT NOT NULL DEFAULT 'production';
+
 -- Permissions for one worker to start one task. A new session of the same task and worker replaces the old one. `release`
 -- and `transcript` are set by the one release of the session.
 CREATE TABLE sessions (
