@@ -224,7 +224,8 @@ fn params_are_understood(facts: &TaskFacts) -> Result<(), Refusal> {
 
 fn requester_secrets_are_canonical(facts: &TaskFacts) -> Result<(), Refusal> {
     for (index, name) in &understood(facts)?.secrets {
-        let canonical = index.parse::<u32>().is_ok_and(|number| number > 0 && number.to_string() == *index);
+        // The network's services read an index as a Java `int`.
+        let canonical = index.parse::<i32>().is_ok_and(|number| number > 0 && number.to_string() == *index);
         if !canonical {
             return Err(Refusal::IndexNotCanonical { index: index.clone() });
         }
