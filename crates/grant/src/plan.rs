@@ -7,7 +7,7 @@ use strongroom_protocol::bundle::Stage;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::multiaddr::location_text;
 use strongroom_protocol::snapshot::TaskSnapshot;
-use strongroom_protocol::{Address, SecretId};
+use strongroom_protocol::{Address, SecretId, SecretKind};
 
 use crate::facts::{SecretVersion, StoredSecrets, TaskFacts};
 use crate::needs::{Need, needs};
@@ -63,17 +63,28 @@ impl Plan {
     }
 
     /// The same plan with the secrets of an earlier record of the same release: in their versions of then, and without those
-    /// that were not there yet.
+    /// that were not there yet. An account secret of the record stands in for one of the same name that has come since.
     #[must_use]
     pub fn with_versions(mut self, recorded: &StoredSecrets) -> Self {
+        let same_name = |id: &SecretId| {
+            let stands_in = |then: &&SecretId| then.kind() == SecretKind::Account && then.name() == id.name();
+            recorded.iter().find(|(then, _)| stands_in(then))
+        };
         self.items.retain_mut(|item| match &mut item.source {
-            Source::Secret(id, version) | Source::TrimmedSecret(id, version) => match recorded.get(id) {
+            Source::Secret(id, version) => match recorded.get(id) {
                 Some(then) => {
                     *version = *then;
                     true
                 }
                 None => false,
             },
+            Source::TrimmedSecret(id, _) => {
+                item.source = same_name(id).map_or_else(
+                    || Source::Public(String::new()),
+                    |(then, version)| Source::TrimmedSecret(then.clone(), *version),
+                );
+                true
+            }
             Source::Public(_) | Source::ChallengeKey => true,
         });
         self
