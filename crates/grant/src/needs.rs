@@ -2,7 +2,8 @@
 
 use alloy_primitives::Address;
 use strongroom_protocol::deal_params::DealParams;
-use strongroom_protocol::snapshot::TaskSnapshot;
+use strongroom_protocol::multiaddr::location_text;
+use strongroom_protocol::snapshot::{Dataset, TaskSnapshot};
 use strongroom_protocol::{AccountSecretName, SecretId};
 
 const DROPBOX: &str = "dropbox";
@@ -48,7 +49,7 @@ impl Need {
 pub fn needs(chain: &TaskSnapshot, params: &DealParams, worker: Address) -> Vec<Need> {
     let deal = &chain.deal;
     let mut needs = vec![Need::AppSecret(SecretId::App(deal.app.address))];
-    if let Some(dataset) = &deal.dataset {
+    if let Some(dataset) = fetched_dataset(chain) {
         needs.push(Need::DatasetKey(SecretId::Dataset(dataset.address)));
     }
     for (index, name) in &params.secrets {
@@ -72,6 +73,12 @@ pub fn needs(chain: &TaskSnapshot, params: &DealParams, worker: Address) -> Vec<
         }
     }
     needs
+}
+
+/// The dataset that pre-compute fetches and opens. One without a location cannot be fetched: for the enclave, as for the old
+/// service, there is none.
+pub(crate) fn fetched_dataset(chain: &TaskSnapshot) -> Option<&Dataset> {
+    chain.dataset.as_ref().filter(|dataset| !location_text(&dataset.multiaddr).trim().is_empty())
 }
 
 fn account(owner: Address, name: &str) -> SecretId {

@@ -10,7 +10,7 @@ use strongroom_protocol::snapshot::TaskSnapshot;
 use strongroom_protocol::{Address, SecretId, SecretKind};
 
 use crate::facts::{SecretVersion, StoredSecrets, TaskFacts};
-use crate::needs::{Need, needs};
+use crate::needs::{Need, fetched_dataset, needs};
 
 const IN: &str = "/iexec_in";
 const OUT: &str = "/iexec_out";
@@ -110,7 +110,7 @@ impl Plan {
 pub(crate) fn plan(facts: &TaskFacts, params: &DealParams) -> Plan {
     let mut plan = Plan::default();
     let met = met_needs(facts, params);
-    if facts.chain.dataset.is_some() || !params.input_files.is_empty() {
+    if fetched_dataset(&facts.chain).is_some() || !params.input_files.is_empty() {
         pre_compute(&mut plan, facts, params, &met);
     }
     app(&mut plan, &facts.chain, params, &met);
@@ -154,13 +154,13 @@ fn signing_variables(plan: &mut Plan, stage: Stage, worker: Address) {
 fn pre_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[(Need, SecretId, SecretVersion)]) {
     let stage = Stage::PreCompute;
     plan.public(stage, "IEXEC_PRE_COMPUTE_OUT", IN);
-    plan.public(stage, "IS_DATASET_REQUIRED", &facts.chain.dataset.is_some());
+    plan.public(stage, "IS_DATASET_REQUIRED", &fetched_dataset(&facts.chain).is_some());
     task_variables(plan, stage, &facts.chain);
     input_file_count(plan, stage, params);
     for (number, url) in (1..).zip(&params.input_files) {
         plan.public(stage, format!("IEXEC_INPUT_FILE_URL_{number}"), url);
     }
-    if let Some(dataset) = &facts.chain.dataset {
+    if let Some(dataset) = fetched_dataset(&facts.chain) {
         for (need, id, version) in met {
             if matches!(need, Need::DatasetKey(_)) {
                 plan.push(stage, "IEXEC_DATASET_KEY", Source::Secret(id.clone(), *version));
