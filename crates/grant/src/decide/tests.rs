@@ -14,8 +14,14 @@ use super::*;
 use crate::facts::SecretVersion;
 use crate::plan::{Source, input_file_name};
 
-#[path = "fixture.rs"]
+mod agreement;
 mod fixture;
+mod model;
+mod random;
+mod refusals;
+mod scenario;
+mod texts;
+
 use fixture::*;
 
 fn refused(change: impl FnOnce(&mut Facts)) -> Refusal {

@@ -1,7 +1,7 @@
 //! The facts of vector A17: one task that passes every check, for tests to bend.
 
 use alloy_primitives::{Address, B256, U256, address};
-use strongroom_attest::Policy;
+use strongroom_attest::{Policy, TrustDomain};
 use strongroom_protocol::challenge::workerpool_authorization;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::sealing::EnclaveKey;
@@ -155,6 +155,7 @@ pub(crate) fn facts() -> Facts {
         identity,
         debug: false,
         report_data: transcript.report_data(),
+        trust_domain: TrustDomain::Production,
         policy: Ok(Policy::production().hash()),
     };
     Facts { task: task_facts(), transcript, enclave }
