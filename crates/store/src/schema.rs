@@ -57,3 +57,56 @@ pub(crate) fn migrate(connection: &Connection, from: u32) -> rusqlite::Result<()
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", VERSION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(connection: &Connection) -> Vec<(String, String)> {
+        let mut statement = connection
+            .prepare(
+                "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY 1",
+            )
+            .unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_database_of_any_older_schema_becomes_what_a_new_one_is() {
+        let new = Connection::open_in_memory().unwrap();
+        assert_eq!(find(&new).unwrap(), Found::Empty);
+        migrate(&new, 0).unwrap();
+        assert_eq!(find(&new).unwrap(), Found::Store(VERSION));
+        for older in 1..VERSION {
+            let old = Connection::open_in_memory().unwrap();
+            for step in &MIGRATIONS[..older as usize] {
+                old.execute_batch(step).unwrap();
+            }
+            old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            old.pragma_update(None, "user_version", older).unwrap();
+            assert_eq!(find(&old).unwrap(), Found::Store(older));
+            migrate(&old, older).unwrap();
+            assert_eq!(find(&old).unwrap(), Found::Store(VERSION), "from {older}");
+            assert_eq!(tables(&old), tables(&new), "from {older}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_apart_without_changing_them() {
+        for (statements, expected) in [
+            ("", Found::Empty),
+            ("CREATE TABLE other (name TEXT)", Found::Foreign),
+            ("PRAGMA user_version = 1", Found::Foreign),
+            ("PRAGMA application_id = 1; PRAGMA user_version = 1", Found::Foreign),
+            ("PRAGMA application_id = 1398035015", Found::Foreign),
+            ("PRAGMA application_id = 1398035015; PRAGMA user_version = -1", Found::Foreign),
+            ("PRAGMA application_id = 1398035015; PRAGMA user_version = 1", Found::Store(1)),
+            ("PRAGMA application_id = 1398035015; PRAGMA user_version = 1000", Found::Newer(1000)),
+        ] {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(statements).unwrap();
+            assert_eq!(find(&connection).unwrap(), expected, "{statements}");
+        }
+    }
+}
