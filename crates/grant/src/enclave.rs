@@ -82,3 +82,6 @@ fn tdx_identity(tdx: &TdxCode, approved: &ApprovedImages) -> Identity {
         .and_then(|payload| B256::try_from(payload).ok());
     Identity::Tdx { image: OsImageId::of(tdx), approved: approved.find(tdx).is_some(), app_image }
 }
+
+#[cfg(test)]
+mod tests;

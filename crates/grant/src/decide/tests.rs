@@ -155,7 +155,7 @@ fn parameters_that_ask_for_protection_must_be_understood() {
 
 #[test]
 fn indexes_and_names_of_requester_secrets_must_be_canonical() {
-    for index in ["0", "01", "+1", "-1", "1.0", "", "x", "4294967296"] {
+    for index in ["0", "01", "+1", "-1", "1.0", "", "x", "2147483648"] {
         let refusal = refused(|f| with_params(f, &format!(r#"{{"iexec_secrets":{{"{index}":"my-secret_1"}}}}"#)));
         assert_eq!(refusal, Refusal::IndexNotCanonical { index: index.to_owned() });
     }
@@ -288,6 +288,47 @@ fn all_failures_are_explained_at_once() {
 }
 
 #[test]
+fn an_explanation_says_what_was_compared_and_where_each_side_came_from() {
+    let compared =
+        |facts: &Facts| -> Vec<String> { explain(facts).into_iter().map(|finding| finding.compared).collect() };
+    let (task, deal) = (TaskId::of(deal_id(), 0), deal_id());
+    let word = |byte: u8| B256::repeat_byte(byte);
+    let (session, challenge) = (session().id, key(4).address());
+    let expected = [
+        "status on chain Active, needed Active".to_owned(),
+        format!("task {task} at index 0 on chain, deal {deal} has 0..1"),
+        format!("tag of the deal 0x{}09", "00".repeat(31)),
+        format!(
+            "signature in the request over worker {} and challenge {challenge}, owner in the deal {}",
+            worker(),
+            pool_owner().address()
+        ),
+        "contribution deadline on chain 2100, time 1000".to_owned(),
+        "final deadline on chain 3000, time 1000".to_owned(),
+        format!("session {session} until 3000, time 1000"),
+        format!("in the session {challenge}, derived here {challenge}"),
+        format!("deal names {APP} and Some({DATASET:?}), chain shows {APP} and Some({DATASET:?})"),
+        format!("text on chain {PARAMS:?}"),
+        r#"from the deal's parameters Some({"1": "my-secret_1"})"#.to_owned(),
+        "0 bytes of configuration on chain".to_owned(),
+        "all stored".to_owned(),
+        format!("request bound to session {session}, held session {session}"),
+        "debug in the evidence: false".to_owned(),
+        format!("accepted by policy {}", strongroom_attest::Policy::production().hash()),
+        format!("deal asks for Some(Tdx), evidence shows {:?}", facts().enclave.identity),
+        format!("measured {:?}, checksum on chain {}", facts().enclave.identity, word(0x44)),
+    ];
+    assert_eq!(compared(&facts()), expected);
+
+    let mut facts = facts();
+    facts.task.stored.clear();
+    facts.enclave.policy = Err(PolicyRefusal { rule: Rule::TcbStatus, reason: "OutOfDate".to_owned() });
+    let compared = compared(&facts);
+    assert_eq!(compared[12].matches(" is not stored").count() + compared[12].matches("no result storage").count(), 4);
+    assert!(compared[15].contains("OutOfDate"), "{}", compared[15]);
+}
+
+#[test]
 fn a14_input_file_names() {
     for (url, expected) in [
         ("http://host/file1", "0xd4afc5e514196a391d04174cee09ff53688ba2aa987e208ec3936a0f4c4d9f4f"),
@@ -395,6 +436,33 @@ fn without_inputs_there_is_no_pre_compute_and_without_dataset_its_variables_are_
     assert_eq!(app["IEXEC_DATASET_ADDRESS"], format!("0x{}", "00".repeat(20)));
     assert_eq!(app["IEXEC_INPUT_FILES_NUMBER"], "0");
     assert!(!app.contains_key("IEXEC_INPUT_FILES_FOLDER"));
+}
+
+#[test]
+fn a_dataset_without_a_location_is_none_for_the_enclave_and_needs_no_key() {
+    let mut facts = task_facts();
+    facts.chain.dataset.as_mut().unwrap().multiaddr.clear();
+    facts.stored.remove(&SecretId::Dataset(DATASET));
+    let pre_compute = variables(&admit(&facts).unwrap(), Stage::PreCompute);
+    assert_eq!(pre_compute["IS_DATASET_REQUIRED"], "false");
+    assert!(!pre_compute.contains_key("IEXEC_DATASET_URL"));
+}
+
+#[test]
+fn a_plan_of_an_earlier_record_keeps_its_secrets_and_their_versions() {
+    let mut facts = task_facts();
+    let own = account(requester(), AccountSecretName::RESULT_PROXY_TOKEN);
+    let theirs = account(worker(), AccountSecretName::RESULT_PROXY_TOKEN);
+    facts.stored.remove(&theirs);
+    facts.stored.remove(&SecretId::App(APP));
+    facts.stored.remove(&account(pool_owner().address(), AccountSecretName::RESULT_PROXY_URL));
+    facts.stored.insert(own, SecretVersion(3));
+    let first = admit(&facts).unwrap();
+    let recorded = first.secrets().into_iter().collect();
+
+    facts.stored = stored().into_keys().map(|id| (id, SecretVersion(9))).collect();
+    assert_ne!(admit(&facts).unwrap(), first);
+    assert_eq!(admit(&facts).unwrap().with_versions(&recorded), first);
 }
 
 #[test]

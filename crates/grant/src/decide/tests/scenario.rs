@@ -342,7 +342,13 @@ impl World {
         Facts {
             task: self.task_facts(scenario),
             transcript: self.transcript(scenario.asked),
-            enclave: Enclave { identity: Self::identity(scenario), debug: scenario.debug, report_data, trust_domain: strongroom_attest::TrustDomain::Production, policy },
+            enclave: Enclave {
+                identity: Self::identity(scenario),
+                debug: scenario.debug,
+                report_data,
+                trust_domain: strongroom_attest::TrustDomain::Production,
+                policy,
+            },
         }
     }
 
