@@ -78,6 +78,11 @@ impl Anvil {
         self.process.output()
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
     /// Its process id.
     pub fn process_id(&self) -> u32 {
         self.process.id()

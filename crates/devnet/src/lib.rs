@@ -2,7 +2,8 @@
 //!
 //! [`Devnet::start`] gives a chain of its own with the published PoCo contracts on it: `anvil` as an owned child, the
 //! contracts deployed in token mode and read back. [`Chain`] plays everybody on it: owners who create resources, buyers who match orders,
-//! schedulers and workers. [`sdk`] prepares the stock `iexec` SDK, so that tests can drive our services with it.
+//! schedulers and workers. [`sms`] starts the service for it; [`home`] runs the `strongroom` command and [`sdk`] the stock `iexec`
+//! SDK against both.
 //!
 //! Nothing here is for production: the accounts and their keys are those that every development chain has.
 
@@ -10,13 +11,16 @@ pub mod anvil;
 pub mod artifacts;
 pub mod contracts;
 pub mod deploy;
+pub mod home;
 pub mod market;
 mod network;
 pub mod node;
 pub mod npm;
 pub mod process;
+pub mod programs;
 pub mod resources;
 pub mod sdk;
+pub mod sms;
 pub mod tasks;
 
 pub use deploy::{Chain, Deployment};

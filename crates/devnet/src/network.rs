@@ -167,6 +167,11 @@ impl Devnet {
         self.anvil.as_ref()
     }
 
+    /// Whether everything that was started still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.anvil.as_mut().is_none_or(Anvil::is_running)
+    }
+
     /// Remembers the address of the SMS that serves this network, for the table.
     pub fn set_sms_url(&mut self, url: impl Into<String>) {
         self.sms_url = Some(url.into());

@@ -124,6 +124,11 @@ impl OwnedProcess {
         self.child.try_wait()
     }
 
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.ended(), Ok(None))
+    }
+
     /// Kills the process (SIGKILL) and waits for its end; it stays dead.
     pub fn kill(&mut self) {
         // The leash goes first: once the child is reaped, its number may belong to somebody else.

@@ -22,7 +22,10 @@ const LOCK: &str = include_str!("../sdk/package-lock.json");
 const DRIVER: &str = include_str!("../sdk/drive.mjs");
 
 /// Password of the keystores that are made for the command line. They hold keys of tests.
-const KEYSTORE_PASSWORD: &str = "strongroom-devnet";
+pub const KEYSTORE_PASSWORD: &str = "strongroom-devnet";
+
+/// Where they are, below the folder of the command line.
+const KEYSTORE_FOLDER: &str = "keystore";
 
 /// Why the SDK did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +140,15 @@ impl Sdk {
         };
         command_line.write("chain.json", &chains)?;
         let key = hex::encode_prefixed(context.wallet.to_bytes());
-        command_line.run(&["wallet", "import", &key, "--keystoredir", "keystore", "--password", KEYSTORE_PASSWORD])?;
+        command_line.run(&[
+            "wallet",
+            "import",
+            &key,
+            "--keystoredir",
+            KEYSTORE_FOLDER,
+            "--password",
+            KEYSTORE_PASSWORD,
+        ])?;
         Ok(command_line)
     }
 }
@@ -321,6 +332,11 @@ impl CommandLine {
             .map_err(|source| SdkError::Io { doing: "writing a file for the iexec command line", source })
     }
 
+    /// The folder with the keystore file of its wallet.
+    pub fn keystore(&self) -> PathBuf {
+        self.folder.join(KEYSTORE_FOLDER)
+    }
+
     /// Runs a command that needs no wallet, such as `app check-secret 0x...`, and gives its JSON output.
     pub fn run(&self, arguments: &[&str]) -> Result<Value, SdkError> {
         let output = Command::new("node")
@@ -346,7 +362,7 @@ impl CommandLine {
     /// Runs a command with the wallet of the keystore, such as `app push-secret 0x... --secret-value ...`.
     pub fn run_with_wallet(&self, arguments: &[&str]) -> Result<Value, SdkError> {
         let wallet = self.wallet.to_string();
-        let options = ["--wallet-address", &wallet, "--keystoredir", "keystore", "--password", KEYSTORE_PASSWORD];
+        let options = ["--wallet-address", &wallet, "--keystoredir", KEYSTORE_FOLDER, "--password", KEYSTORE_PASSWORD];
         self.run(&[arguments, &options].concat())
     }
 }
