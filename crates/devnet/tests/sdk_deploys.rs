@@ -2,11 +2,17 @@
 
 mod support;
 
+use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use serde_json::{Value, json};
 use strongroom_devnet::development_accounts;
 use strongroom_devnet::sdk::{SdkError, SdkVersion};
 use support::{context, devnet, sdk};
+
+/// A signer with the `index`th development account.
+fn account(index: usize) -> PrivateKeySigner {
+    development_accounts()[index].signer()
+}
 
 #[tokio::test]
 async fn both_versions_of_the_library_deploy_and_transfer_resources() {
@@ -15,7 +21,7 @@ async fn both_versions_of_the_library_deploy_and_transfer_resources() {
     let owner = development_accounts()[1].address;
     let other = development_accounts()[2].address;
     for version in [SdkVersion::V9, SdkVersion::V8] {
-        let mut session = sdk().session(version, &context(&devnet, None, 1)).unwrap();
+        let mut session = sdk().session(version, &context(&devnet, None, &account(1))).unwrap();
         let app = session.deploy_app(&format!("app-{version:?}"), Value::Null).unwrap();
         let dataset = session.deploy_dataset(&format!("dataset-{version:?}")).unwrap();
         let workerpool = session.deploy_workerpool(&format!("workerpool-{version:?}")).unwrap();
@@ -33,7 +39,7 @@ async fn both_versions_of_the_library_deploy_and_transfer_resources() {
 #[tokio::test]
 async fn an_error_of_the_library_comes_back_in_its_own_words() {
     let devnet = devnet().await;
-    let mut session = sdk().session(SdkVersion::V9, &context(&devnet, None, 1)).unwrap();
+    let mut session = sdk().session(SdkVersion::V9, &context(&devnet, None, &account(1))).unwrap();
     let error = session.push_app_secret(Address::repeat_byte(1), "value").unwrap_err();
     assert!(
         matches!(&error, SdkError::Refused(message) if message.contains("smsURL option not set")),
@@ -45,7 +51,7 @@ async fn an_error_of_the_library_comes_back_in_its_own_words() {
 async fn the_command_line_deploys_an_app_with_a_wallet_from_its_keystore() {
     let devnet = devnet().await;
     let folder = tempfile::tempdir().unwrap();
-    let command_line = sdk().command_line(folder.path(), &context(&devnet, None, 3)).unwrap();
+    let command_line = sdk().command_line(folder.path(), &context(&devnet, None, &account(3))).unwrap();
     let owner = development_accounts()[3].address;
     let app = json!({
         "owner": owner,

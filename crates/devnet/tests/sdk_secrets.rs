@@ -2,13 +2,9 @@
 
 mod support;
 
-use std::path::Path;
-
-use alloy_primitives::Address;
 use serde_json::{Value, json};
-use strongroom_devnet::sdk::{CommandLine, SdkError, SdkVersion, Session};
-use strongroom_devnet::{Devnet, development_accounts};
-use support::{Sms, context, devnet, sdk, start_sms};
+use strongroom_devnet::sdk::SdkVersion;
+use support::stage::{Stage, assert_refused};
 
 const VERSIONS: [SdkVersion; 2] = [SdkVersion::V9, SdkVersion::V8];
 
@@ -16,165 +12,140 @@ const VERSIONS: [SdkVersion; 2] = [SdkVersion::V9, SdkVersion::V8];
 const RESULT_KEY: &str = "-----BEGIN PUBLIC KEY-----\none\n-----END PUBLIC KEY-----";
 const OTHER_RESULT_KEY: &str = "-----BEGIN PUBLIC KEY-----\ntwo\n-----END PUBLIC KEY-----";
 
-/// A network, the service and the folder of its data.
-struct Stage {
-    devnet: Devnet,
-    sms: Sms,
-    folder: tempfile::TempDir,
-}
-
-impl Stage {
-    async fn new() -> Self {
-        let devnet = devnet().await;
-        let folder = tempfile::tempdir().expect("a folder for temporary files exists");
-        let sms = start_sms(&devnet, folder.path());
-        Self { devnet, sms, folder }
-    }
-
-    /// A session of the library as the `index`th development account.
-    fn session(&self, version: SdkVersion, index: usize) -> Session {
-        sdk().session(version, &context(&self.devnet, Some(&self.sms), index)).expect("node is installed")
-    }
-}
-
-fn account(index: usize) -> Address {
-    development_accounts()[index].address
-}
-
-#[track_caller]
-fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, SdkError>, expected: &str) {
-    match outcome {
-        Err(SdkError::Refused(message)) => assert!(message.contains(expected), "refused otherwise: {message}"),
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn an_app_secret_is_pushed_once_by_the_owner_of_the_app_and_by_nobody_else() {
-    let stage = Stage::new().await;
+#[test]
+fn an_app_secret_is_pushed_once_by_the_owner_of_the_app_and_by_nobody_else() {
+    let stage = Stage::shared();
     for version in VERSIONS {
-        let mut owner = stage.session(version, 1);
-        let app = owner.deploy_app(&format!("app-{version:?}"), Value::Null).unwrap();
-        assert!(!owner.has_app_secret(app).unwrap());
-        assert_refused(stage.session(version, 2).push_app_secret(app, "value"), "is not allowed to set secret");
-        assert!(!owner.has_app_secret(app).unwrap());
-        owner.push_app_secret(app, "a value with UTF-8: é ∑").unwrap();
-        assert!(owner.has_app_secret(app).unwrap());
-        assert_refused(owner.push_app_secret(app, "another value"), "Secret already exists");
-        assert_refused(stage.session(version, 2).push_app_secret(app, "value"), "is not allowed to set secret");
+        let (owner, stranger) = (stage.person(), stage.person());
+        let mut session = stage.session(version, &owner);
+        let app = session.deploy_app("app", Value::Null).unwrap();
+        assert!(!session.has_app_secret(app).unwrap());
+        session.use_wallet(stranger.clone());
+        assert_refused(session.push_app_secret(app, "value"), "is not allowed to set secret");
+        session.use_wallet(owner);
+        assert!(!session.has_app_secret(app).unwrap());
+        session.push_app_secret(app, "a value with UTF-8: é ∑").unwrap();
+        assert!(session.has_app_secret(app).unwrap());
+        assert_refused(session.push_app_secret(app, "another value"), "Secret already exists");
+        session.use_wallet(stranger);
+        assert_refused(session.push_app_secret(app, "value"), "is not allowed to set secret");
     }
 }
 
-#[tokio::test]
-async fn a_dataset_secret_is_pushed_once_by_the_owner_of_the_dataset_and_by_nobody_else() {
-    let stage = Stage::new().await;
+#[test]
+fn a_dataset_secret_is_pushed_once_by_the_owner_of_the_dataset_and_by_nobody_else() {
+    let stage = Stage::shared();
     for version in VERSIONS {
-        let mut owner = stage.session(version, 1);
-        let dataset = owner.deploy_dataset(&format!("dataset-{version:?}")).unwrap();
-        assert!(!owner.has_dataset_secret(dataset).unwrap());
-        assert_refused(stage.session(version, 2).push_dataset_secret(dataset, "key"), "is not allowed to set secret");
-        owner.push_dataset_secret(dataset, "key").unwrap();
-        assert!(owner.has_dataset_secret(dataset).unwrap());
-        assert_refused(owner.push_dataset_secret(dataset, "other key"), "Secret already exists");
+        let (owner, stranger) = (stage.person(), stage.person());
+        let mut session = stage.session(version, &owner);
+        let dataset = session.deploy_dataset("dataset").unwrap();
+        assert!(!session.has_dataset_secret(dataset).unwrap());
+        session.use_wallet(stranger);
+        assert_refused(session.push_dataset_secret(dataset, "key"), "is not allowed to set secret");
+        session.use_wallet(owner);
+        session.push_dataset_secret(dataset, "key").unwrap();
+        assert!(session.has_dataset_secret(dataset).unwrap());
+        assert_refused(session.push_dataset_secret(dataset, "other key"), "Secret already exists");
     }
 }
 
-#[tokio::test]
-async fn a_requester_secret_is_pushed_once_under_each_name() {
-    let stage = Stage::new().await;
-    for (version, index) in VERSIONS.into_iter().zip([1, 2]) {
-        let mut requester = stage.session(version, index);
-        assert!(!requester.has_requester_secret(account(index), "my-key").unwrap());
-        requester.push_requester_secret("my-key", "value").unwrap();
-        assert!(requester.has_requester_secret(account(index), "my-key").unwrap());
-        assert!(!requester.has_requester_secret(account(index), "other-key").unwrap());
-        assert!(!requester.has_requester_secret(account(3), "my-key").unwrap());
-        assert_refused(requester.push_requester_secret("my-key", "other"), "already exists");
-        requester.push_requester_secret("other-key", "value").unwrap();
+#[test]
+fn a_requester_secret_is_pushed_once_under_each_name() {
+    let stage = Stage::shared();
+    for version in VERSIONS {
+        let (requester, other) = (stage.person(), stage.person());
+        let mut session = stage.session(version, &requester);
+        assert!(!session.has_requester_secret(requester.address(), "my-key").unwrap());
+        session.push_requester_secret("my-key", "value").unwrap();
+        assert!(session.has_requester_secret(requester.address(), "my-key").unwrap());
+        assert!(!session.has_requester_secret(requester.address(), "other-key").unwrap());
+        assert!(!session.has_requester_secret(other.address(), "my-key").unwrap());
+        assert_refused(session.push_requester_secret("my-key", "other"), "already exists");
+        session.push_requester_secret("other-key", "value").unwrap();
     }
 }
 
-#[tokio::test]
-async fn a_key_for_results_is_replaced_only_when_asked_and_never_by_an_older_one() {
-    let stage = Stage::new().await;
-    for (version, index) in VERSIONS.into_iter().zip([1, 2]) {
-        let mut account_owner = stage.session(version, index);
-        assert!(!account_owner.has_result_key(account(index)).unwrap());
-        assert!(!account_owner.push_result_key(RESULT_KEY, false).unwrap());
-        assert!(account_owner.has_result_key(account(index)).unwrap());
-        assert_refused(account_owner.push_result_key(OTHER_RESULT_KEY, false), "already exists");
-        assert!(account_owner.push_result_key(OTHER_RESULT_KEY, true).unwrap());
+#[test]
+fn a_key_for_results_is_replaced_only_when_asked_and_never_by_an_older_one() {
+    let stage = Stage::shared();
+    for version in VERSIONS {
+        let account = stage.person();
+        let mut session = stage.session(version, &account);
+        assert!(!session.has_result_key(account.address()).unwrap());
+        assert!(!session.push_result_key(RESULT_KEY, false).unwrap());
+        assert!(session.has_result_key(account.address()).unwrap());
+        assert_refused(session.push_result_key(OTHER_RESULT_KEY, false), "already exists");
+        assert!(session.push_result_key(OTHER_RESULT_KEY, true).unwrap());
         // The same signature again would bring the first key back.
-        assert_refused(account_owner.push_result_key(RESULT_KEY, true), "SMS answered with unexpected status");
+        assert_refused(session.push_result_key(RESULT_KEY, true), "SMS answered with unexpected status");
     }
 }
 
-#[tokio::test]
-async fn who_buys_an_asset_pushes_its_secret_and_who_sold_it_does_not_any_more() {
-    let stage = Stage::new().await;
+#[test]
+fn who_buys_an_asset_pushes_its_secret_and_who_sold_it_does_not_any_more() {
+    let stage = Stage::shared();
     for version in VERSIONS {
-        let mut seller = stage.session(version, 1);
-        let app = seller.deploy_app(&format!("sold-app-{version:?}"), Value::Null).unwrap();
-        let dataset = seller.deploy_dataset(&format!("sold-dataset-{version:?}")).unwrap();
-        seller.transfer_app(app, account(2)).unwrap();
-        seller.transfer_dataset(dataset, account(2)).unwrap();
-        let mut buyer = stage.session(version, 2);
+        let (seller, buyer) = (stage.person(), stage.person());
+        let mut session = stage.session(version, &seller);
+        let app = session.deploy_app("sold-app", Value::Null).unwrap();
+        let dataset = session.deploy_dataset("sold-dataset").unwrap();
+        session.transfer_app(app, buyer.address()).unwrap();
+        session.transfer_dataset(dataset, buyer.address()).unwrap();
+        session.use_wallet(buyer.clone());
         // The service looks at a new block within 50 ms; each try takes about as long.
-        let accepted = (0..100).any(|_| buyer.push_dataset_secret(dataset, "key").is_ok());
+        let accepted = (0..100).any(|_| session.push_dataset_secret(dataset, "key").is_ok());
         assert!(accepted, "the new owner is not recognised");
-        assert_refused(seller.push_app_secret(app, "value"), "is not allowed to set secret");
-        assert!(!seller.has_app_secret(app).unwrap());
-        buyer.push_app_secret(app, "value").unwrap();
+        session.use_wallet(seller);
+        assert_refused(session.push_app_secret(app, "value"), "is not allowed to set secret");
+        assert!(!session.has_app_secret(app).unwrap());
+        session.use_wallet(buyer);
+        session.push_app_secret(app, "value").unwrap();
     }
 }
 
-#[tokio::test]
-async fn what_one_version_pushes_the_other_sees_also_after_a_restart_of_the_service() {
-    let mut stage = Stage::new().await;
-    let mut pushing = stage.session(SdkVersion::V9, 1);
+#[test]
+fn what_one_version_pushes_the_other_sees_also_after_a_restart_of_the_service() {
+    let mut stage = Stage::new();
+    let owner = stage.person();
+    let mut pushing = stage.session(SdkVersion::V9, &owner);
     let app = pushing.deploy_app("app", Value::Null).unwrap();
     let dataset = pushing.deploy_dataset("dataset").unwrap();
     pushing.push_app_secret(app, "value").unwrap();
     pushing.push_dataset_secret(dataset, "key").unwrap();
     pushing.push_requester_secret("name", "value").unwrap();
     pushing.push_result_key(RESULT_KEY, false).unwrap();
-    stage.sms.kill();
-    stage.sms = start_sms(&stage.devnet, stage.folder.path());
-    let mut checking = stage.session(SdkVersion::V8, 2);
+    stage.sms.restart().unwrap();
+    let mut checking = stage.session(SdkVersion::V8, &owner);
     assert!(checking.has_app_secret(app).unwrap());
     assert!(checking.has_dataset_secret(dataset).unwrap());
-    assert!(checking.has_requester_secret(account(1), "name").unwrap());
-    assert!(checking.has_result_key(account(1)).unwrap());
-    assert_refused(stage.session(SdkVersion::V8, 1).push_app_secret(app, "other"), "Secret already exists");
+    assert!(checking.has_requester_secret(owner.address(), "name").unwrap());
+    assert!(checking.has_result_key(owner.address()).unwrap());
+    assert_refused(checking.push_app_secret(app, "other"), "Secret already exists");
 }
 
-#[tokio::test]
-async fn an_asset_that_is_not_registered_has_no_owner_who_could_push() {
-    let stage = Stage::new().await;
+#[test]
+fn an_asset_that_is_not_registered_has_no_owner_who_could_push() {
+    let stage = Stage::shared();
     // The diamond and the token have an owner() too: the account that deployed them.
-    for contract in [stage.devnet.deployment().hub, stage.devnet.deployment().rlc] {
-        let mut deployer = stage.session(SdkVersion::V9, 0);
+    let mut deployer = stage.session(SdkVersion::V9, &stage.network.accounts()[0].signer());
+    for contract in [stage.network.deployment().hub, stage.network.deployment().rlc] {
         assert_refused(deployer.push_app_secret(contract, "value"), "is not allowed to set secret");
         assert_refused(deployer.push_dataset_secret(contract, "value"), "is not allowed to set secret");
     }
 }
 
-/// The command line in `folder`, as the `index`th development account.
-fn command_line(stage: &Stage, folder: &Path, index: usize) -> CommandLine {
-    sdk().command_line(folder, &context(&stage.devnet, Some(&stage.sms), index)).expect("node is installed")
-}
-
-#[tokio::test]
-async fn the_command_line_deploys_pushes_and_checks_every_kind() {
-    let stage = Stage::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let iexec = command_line(&stage, folder.path(), 3);
+#[test]
+fn the_command_line_deploys_pushes_and_checks_every_kind() {
+    let stage = Stage::shared();
+    let owner = stage.person();
+    let (iexec, _folder) = stage.iexec(&owner);
     let checksum = format!("0x{}", "15".repeat(32));
     let app = json!({
-        "owner": account(3), "name": "cli-app", "type": "DOCKER", "multiaddr": "registry.example/app:1", "checksum": checksum,
+        "owner": owner.address(), "name": "cli-app", "type": "DOCKER", "multiaddr": "registry.example/app:1",
+        "checksum": checksum,
     });
     let dataset = json!({
-        "owner": account(3), "name": "cli-dataset", "multiaddr": "https://data.example/d", "checksum": checksum,
+        "owner": owner.address(), "name": "cli-dataset", "multiaddr": "https://data.example/d", "checksum": checksum,
     });
     iexec.write("iexec.json", &json!({ "app": app, "dataset": dataset })).unwrap();
     let address = |deployed: Value| deployed["address"].as_str().expect("the command tells the address").to_owned();
@@ -204,8 +175,7 @@ async fn the_command_line_deploys_pushes_and_checks_every_kind() {
     assert_eq!(updated["isUpdated"], true);
     assert_eq!(iexec.run_with_wallet(&["result", "check-encryption-key"]).unwrap()["isEncryptionKeySet"], true);
 
-    let other_folder = tempfile::tempdir().unwrap();
-    let stranger = command_line(&stage, other_folder.path(), 4);
+    let (stranger, _folder) = stage.iexec(&stage.person());
     let refused = stranger.run_with_wallet(&["app", "push-secret", &app, "--secret-value", "value"]);
     assert_refused(refused, "is not allowed to set secret");
 }

@@ -101,7 +101,7 @@ impl Drop for Scene {
 struct Simulated(Arc<Endorsements>);
 
 impl FindEndorsements for Simulated {
-    fn find(&self, evidence: &Evidence) -> Option<Arc<Endorsements>> {
+    fn find(&self, evidence: &Evidence, _now: UnixSeconds) -> Option<Arc<Endorsements>> {
         (evidence.kind() == EvidenceKind::Tdx).then(|| Arc::clone(&self.0))
     }
 }
@@ -178,6 +178,7 @@ impl Scene {
             tasks: owners.clone(),
             attestation,
             public_url: "http://sms.invalid".parse().unwrap(),
+            trust_domain: TrustDomain::Development("simulator".into()),
         };
         let clock = Clock::new(jiff::Timestamp::now);
         let service = Service::start_with(&config, owners, vault, clock, Some(settings)).await.unwrap();

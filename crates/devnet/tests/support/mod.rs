@@ -1,19 +1,20 @@
-//! What the end-to-end tests start: a network, the service as a process of its own, the SDK.
+//! What the end-to-end tests start: a network, the programs of this workspace, the SDK.
 
 #![allow(clippy::unwrap_used, dead_code, reason = "each test file uses its part of these, and may unwrap like a test")]
 
+pub(crate) mod stage;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::Value;
+use alloy::signers::local::PrivateKeySigner;
 use strongroom_devnet::anvil::{AnvilOptions, Mining};
 use strongroom_devnet::npm::Cache;
-use strongroom_devnet::process::OwnedProcess;
 use strongroom_devnet::sdk::{Sdk, SdkContext};
-use strongroom_devnet::{Devnet, Options, development_accounts};
+use strongroom_devnet::{Devnet, Options};
 
 /// A network on which blocks also come without transactions: the SDK waits for them.
 pub(crate) async fn devnet() -> Devnet {
@@ -26,77 +27,14 @@ pub(crate) fn sdk() -> Sdk {
     Sdk::install(&Cache::of_user().unwrap()).unwrap()
 }
 
-/// The context of the `index`th development account.
-pub(crate) fn context(devnet: &Devnet, sms: Option<&Sms>, index: usize) -> SdkContext {
+/// What the SDK must know to work for `wallet`.
+pub(crate) fn context(devnet: &Devnet, sms_url: Option<&str>, wallet: &PrivateKeySigner) -> SdkContext {
     SdkContext {
         rpc_url: devnet.rpc_url().to_owned(),
         deployment: *devnet.deployment(),
-        sms_url: sms.map(|sms| sms.url.clone()),
-        wallet: development_accounts()[index].signer(),
+        sms_url: sms_url.map(str::to_owned),
+        wallet: wallet.clone(),
     }
-}
-
-/// A running `strongroom-sms`, stopped when dropped.
-pub(crate) struct Sms {
-    /// Its address, such as `http://127.0.0.1:41234`.
-    pub url: String,
-    process: OwnedProcess,
-}
-
-impl Sms {
-    /// Kills it as a power failure would.
-    pub(crate) fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
-        self.process.output()
-    }
-}
-
-/// Starts the service for this network, with its data in `folder`, and waits until it is ready for requests.
-pub(crate) fn start_sms(devnet: &Devnet, folder: &Path) -> Sms {
-    let config = folder.join("strongroom-sms.toml");
-    let text = format!(
-        r#"
-            [server]
-            address = "127.0.0.1"
-            port = 0
-            [chain]
-            endpoints = ["{endpoint}"]
-            id = {id}
-            hub = "{hub}"
-            head_refresh_ms = 50
-            [store]
-            path = "{folder}/strongroom.db"
-            root_key_file = "{folder}/root.key"
-            [log]
-            format = "json"
-            filter = "info"
-        "#,
-        endpoint = devnet.rpc_url(),
-        id = devnet.deployment().chain_id,
-        hub = devnet.deployment().hub,
-        folder = folder.display(),
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut command = Command::new(program("strongroom-sms", "strongroom-sms"));
-    command.arg("--config").arg(&config);
-    let process = OwnedProcess::start("strongroom-sms", command).unwrap();
-    let patience = Duration::from_mins(1);
-    let address =
-        process.wait_for_line(patience, |line| logged(line, "listening")?["address"].as_str().map(str::to_owned));
-    let url = format!("http://{}", address.unwrap());
-    process.wait_for_line(patience, |line| logged(line, "chain id and hub are as configured")).unwrap();
-    Sms { url, process }
-}
-
-/// The fields of a log line with this message.
-fn logged(line: &str, message: &str) -> Option<Value> {
-    let event: Value = serde_json::from_str(line).ok()?;
-    let fields = event.get("fields").unwrap_or(&event);
-    (fields["message"] == message).then(|| fields.clone())
 }
 
 /// Builds a program of this workspace as the tests were built, once, and tells where it is.

@@ -1,0 +1,126 @@
+//! `strongroom-devnet` as people and scripts use it.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may unwrap like the tests")]
+
+mod support;
+
+use std::net::TcpStream;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use strongroom_devnet::process::OwnedProcess;
+use support::program;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The program, with the others beside it.
+fn strongroom_devnet() -> Command {
+    program("strongroom-sms", "strongroom-sms");
+    program("strongroom-cli", "strongroom");
+    Command::new(env!("CARGO_BIN_EXE_strongroom-devnet"))
+}
+
+#[track_caller]
+fn successful(output: &Output) -> String {
+    let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}\n{errors}");
+    printed.into_owned()
+}
+
+/// The value of a row of the table.
+fn row(process: &OwnedProcess, name: &str) -> String {
+    let output = process.output();
+    let value = output.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {output}"));
+    value.trim().to_owned()
+}
+
+fn accepts_connections(url: &str) -> bool {
+    TcpStream::connect(url.strip_prefix("http://").unwrap()).is_ok()
+}
+
+/// Sends the signal of Ctrl-C and waits for the end.
+fn interrupt(mut process: OwnedProcess) {
+    assert!(Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap().success());
+    let begun = Instant::now();
+    while process.is_running() {
+        assert!(begun.elapsed() < PATIENCE, "{}", process.output());
+        std::thread::yield_now();
+    }
+    assert!(process.ended().unwrap().unwrap().success(), "{}", process.output());
+}
+
+#[test]
+fn the_network_and_the_service_are_up_until_interrupted() {
+    let mut up = strongroom_devnet();
+    up.args(["up", "--rpc-port", "0", "--sms-port", "0", "--chain-id", "1337"]);
+    let up = OwnedProcess::start("strongroom-devnet up", up).unwrap();
+    up.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
+    let (rpc, sms, hub) = (row(&up, "RPC URL"), row(&up, "SMS URL"), row(&up, "Hub"));
+    assert_eq!(row(&up, "Chain id"), "1337");
+    assert!(accepts_connections(&rpc) && accepts_connections(&sms));
+
+    let mut attached = strongroom_devnet();
+    attached.args(["up", "--rpc", &rpc, "--hub", &hub, "--sms-port", "0"]);
+    let attached = OwnedProcess::start("strongroom-devnet up", attached).unwrap();
+    attached.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
+    let other_sms = row(&attached, "SMS URL");
+    assert_eq!((row(&attached, "RPC URL"), row(&attached, "Chain id")), (rpc.clone(), "1337".to_owned()));
+    interrupt(attached);
+    assert!(!accepts_connections(&other_sms));
+    assert!(accepts_connections(&rpc), "the node of others still runs");
+
+    interrupt(up);
+    assert!(!accepts_connections(&rpc) && !accepts_connections(&sms));
+}
+
+#[test]
+fn a_network_that_cannot_be_had_is_an_error() {
+    let nobody = ["up", "--rpc", "http://127.0.0.1:1", "--hub", "0x5FC8d32690cc91D4c39d9d3abcBD16989F875707"];
+    let output = strongroom_devnet().args(nobody).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("strongroom-devnet: "), "{output:?}");
+}
+
+#[test]
+fn the_demonstration_shows_every_step_and_succeeds() {
+    let printed = successful(&strongroom_devnet().arg("demo").output().unwrap());
+    for step in [
+        "chain 65535 runs at http://127.0.0.1:",
+        "strongroom wallet create developer: 0x",
+        "strongroom requester push-secret database-password --wallet requester: stored",
+        "strongroom result push-encryption-key --wallet requester",
+        "--wallet stranger: the SMS refuses: this wallet is not the owner of app 0x",
+        "again: the secret of app 0x",
+        "all three secrets and the result key are still there",
+        "no value is in plain text",
+    ] {
+        assert!(printed.contains(step), "{step} is not in\n{printed}");
+    }
+    assert_eq!(printed.matches(": is there").count(), 4, "{printed}");
+}
+
+#[test]
+fn the_load_generator_tells_figures_for_each_number_of_connections() {
+    let mut push = strongroom_devnet();
+    push.args(["load", "push", "--connections", "1,8", "--seconds", "1", "--prepared-per-second", "200"]);
+    let printed = successful(&push.output().unwrap());
+    let rows: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(["1", "8"].iter().all(|n| rows.iter().any(|row| row.first() == Some(n))), "{printed}");
+}
+
+#[test]
+fn the_load_generator_pushes_keys_of_registered_datasets() {
+    let mut push = strongroom_devnet();
+    push.args(["load", "push", "--kind", "dataset", "--datasets", "150", "--connections", "4"]);
+    let printed = successful(&push.output().unwrap());
+    assert!(printed.contains("owners in the cache"), "{printed}");
+}
+
+#[test]
+fn the_load_generator_fills_a_database_and_asks_for_what_is_in_it() {
+    let mut fill = strongroom_devnet();
+    fill.args(["load", "fill", "2000", "--seconds", "1", "--prepared-per-second", "100"]);
+    let printed = successful(&fill.output().unwrap());
+    assert!(printed.contains("2000 secrets were inserted"), "{printed}");
+    assert!(printed.contains("HEAD of secrets that are not there"), "{printed}");
+}
