@@ -4,6 +4,7 @@
 //! for platforms it was not told of. Looking under the wrong name is harmless otherwise: the verifier compares again.
 
 use std::fmt;
+use std::str::FromStr;
 
 use alloy_primitives::FixedBytes;
 use strongroom_protocol::UnixSeconds;
@@ -127,10 +128,62 @@ impl fmt::Display for PlatformKey {
     }
 }
 
+/// A text that names no platform.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write an Intel platform as sgx or tdx, FMSPC in hex, and platform or processor: tdx-b0c06f000000-platform")]
+pub struct ParsePlatformKeyError;
+
+/// Reads the form of Intel platforms that `Display` writes, for operators who know theirs in advance. AMD's are learnt from
+/// reports.
+impl FromStr for PlatformKey {
+    type Err = ParsePlatformKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('-');
+        let (Some(tee), Some(digits), Some(authority), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ParsePlatformKeyError);
+        };
+        let tee = match tee {
+            "sgx" => IntelTee::Sgx,
+            "tdx" => IntelTee::Tdx,
+            _ => return Err(ParsePlatformKeyError),
+        };
+        let authorities = [PckAuthority::Platform, PckAuthority::Processor];
+        let authority = authorities.into_iter().find(|known| known.as_str() == authority);
+        let mut fmspc = FixedBytes::ZERO;
+        hex::decode_to_slice(digits, fmspc.as_mut_slice()).map_err(|_| ParsePlatformKeyError)?;
+        Ok(Self::Intel { tee, fmspc, authority: authority.ok_or(ParsePlatformKeyError)? })
+    }
+}
+
 impl AmdEndorsements {
     /// Whether the set is authentic and valid at `now`, without any evidence: what a cache asks before it lets a fetched set
     /// replace the one it has. Returns the last second at which it is.
     pub fn check(&self, anchors: &TrustAnchors, now: UnixSeconds) -> Result<UnixSeconds, EndorsementFault> {
         snp::check_endorsements(self, anchors, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intel_platform_is_read_as_it_is_written_and_nothing_else_is() {
+        for text in ["tdx-b0c06f000000-platform", "sgx-00a067110000-processor"] {
+            assert_eq!(text.parse::<PlatformKey>().map(|key| key.to_string()).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "tdx",
+            "tdx-b0c06f000000",
+            "snp-b0c06f000000-platform",
+            "tdx-b0c06f0000-platform",
+            "tdx-b0c06f000000-x",
+            "tdx-b0c06f000000-platform-",
+        ] {
+            assert_eq!(text.parse::<PlatformKey>(), Err(ParsePlatformKeyError), "{text}");
+        }
     }
 }

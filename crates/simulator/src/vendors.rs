@@ -55,7 +55,7 @@ pub enum Fault {
     Status(u16),
     /// The signature, or the last byte of DER, has one bit flipped.
     WrongSignature,
-    /// Only the first half of the body, announced as all of it.
+    /// Only the first third of the body, announced as all of it.
     Truncated,
     /// Sixteen megabytes instead of the body.
     Oversized,
@@ -121,7 +121,7 @@ impl VendorService {
                 return status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             }
             Some(Fault::WrongSignature) => flip_signature(&mut body),
-            Some(Fault::Truncated) => body.truncate(body.len() / 2),
+            Some(Fault::Truncated) => body.truncate(body.len() / 3),
             Some(Fault::Oversized) => body = vec![b' '; 16 << 20],
             Some(Fault::Silence) => return pending().await,
         }

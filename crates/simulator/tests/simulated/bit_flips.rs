@@ -1,4 +1,4 @@
-//! Every single bit of simulated evidence flipped: refused, or proof of the same.
+//! Every single bit of simulated evidence (of logs, every fifth) flipped: refused, or proof of the same.
 //!
 //! Reports and documents are covered by signatures from end to end. Quotes carry parts that no signature covers (the root
 //! certificate, PEM line ends) and logs too (payloads of boot events): a change there may pass, but never with other claims.
@@ -14,6 +14,9 @@ const REPORT_DATA: [u8; 64] = [0x5a; 64];
 
 /// Bytes of a version 5 quote with a report of 584 bytes before its certificate chain, which is the same as in version 4.
 const V5_BYTES_BEFORE_CHAIN: usize = 1264;
+
+/// Every fifth bit of a log, which meets every bit of a byte and costs a fifth of the minute.
+const LOG_STEP: usize = 5;
 
 /// Which bytes of which part are changed.
 struct Flips {
@@ -41,7 +44,7 @@ impl Flips {
         let expected = claims_of(&self.evidence).expect("the original is accepted");
         let count_in = |bytes: Range<usize>| {
             let mut accepted = 0;
-            for bit in bytes.start * 8..bytes.end * 8 {
+            for bit in (bytes.start * 8..bytes.end * 8).step_by(if self.in_log { LOG_STEP } else { 1 }) {
                 let mut mutant = self.evidence.clone();
                 if self.in_log {
                     let mut log = mutant.event_log.take().unwrap_or_default().into_bytes();
@@ -107,7 +110,7 @@ fn no_flipped_bit_of_an_event_log_is_accepted_with_other_claims() {
     let bytes = 0..evidence.event_log.as_ref().map_or(0, String::len);
     // Upper and lower case of hex digits, and names, types and payloads of boot events.
     let accepted = Flips { evidence, in_log: true, bytes }.accepted();
-    assert!(accepted < 3_000, "{accepted}");
+    assert!(accepted < 600, "{accepted}");
 }
 
 #[test]
