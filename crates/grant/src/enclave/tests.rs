@@ -58,6 +58,7 @@ fn an_sgx_enclave_is_its_mrenclave() {
     assert_eq!(enclave.identity(), &Identity::Sgx { mrenclave: B256::repeat_byte(0x77) });
     assert_eq!(enclave.report_data, REPORT_DATA);
     assert!(!enclave.debug);
+    assert_eq!(enclave.trust_domain, TrustDomain::Development("simulator".to_owned()));
     assert_eq!(enclave.policy, Ok(Policy::development("simulator").hash()));
 }
 

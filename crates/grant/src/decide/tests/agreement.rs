@@ -82,6 +82,7 @@ fn assert_granted(world: &World, scenario: &Scenario, facts: &Facts, grant: &Gra
     assert_eq!(grant.worker(), world.address(scenario.worker), "{context}");
     assert_eq!(grant.block(), World::block(scenario), "{context}");
     assert_eq!(grant.identity(), &World::identity(scenario), "{context}");
+    assert_eq!(grant.trust_domain(), &World::trust_domain(scenario), "{context}");
 }
 
 fn assert_admitted_and_explained(

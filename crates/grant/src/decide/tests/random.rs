@@ -125,6 +125,7 @@ fn flawless(world: &World, random: &mut Random) -> Scenario {
         evidenced: Some(asked),
         measured: if tag_low == 0b1001 { tdx } else { Measured::Sgx(code) },
         debug: false,
+        simulated: random.one_in(2),
         meets_policy: true,
     }
 }

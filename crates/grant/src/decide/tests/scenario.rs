@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, U256};
 use strongroom_attest::policy::{PolicyHash, Rule};
-use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal};
+use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal, TrustDomain};
 use strongroom_protocol::address::checksummed;
 use strongroom_protocol::challenge::workerpool_authorization;
 use strongroom_protocol::deal_params::DealParams;
@@ -146,6 +146,8 @@ pub(super) struct Scenario {
     pub(super) evidenced: Option<Bound>,
     pub(super) measured: Measured,
     pub(super) debug: bool,
+    /// Which root vouches for the evidence; whether that is good enough is the policy's to say.
+    pub(super) simulated: bool,
     pub(super) meets_policy: bool,
 }
 
@@ -330,6 +332,10 @@ impl World {
         }
     }
 
+    pub(super) fn trust_domain(scenario: &Scenario) -> TrustDomain {
+        if scenario.simulated { TrustDomain::Development("simulator".to_owned()) } else { TrustDomain::Production }
+    }
+
     /// What a refusal of the policy says.
     pub(super) fn policy_refusal() -> PolicyRefusal {
         PolicyRefusal { rule: Rule::TcbStatus, reason: "OutOfDate".to_owned() }
@@ -346,7 +352,7 @@ impl World {
                 identity: Self::identity(scenario),
                 debug: scenario.debug,
                 report_data,
-                trust_domain: strongroom_attest::TrustDomain::Production,
+                trust_domain: Self::trust_domain(scenario),
                 policy,
             },
         }
