@@ -7,6 +7,8 @@ use alloy_primitives::{Address, B256, Keccak256, keccak256};
 use crate::ids::TaskId;
 use crate::names::AccountSecretName;
 use crate::secret::{SecretId, SecretValue};
+use crate::time::UnixSeconds;
+use crate::transcript::Deployment;
 
 /// keccak256 of the text `IEXEC_SMS_DOMAIN`: starts every challenge about a secret, so that a signature made for another
 /// purpose is never taken for a push.
@@ -87,6 +89,19 @@ pub fn workerpool_authorization(worker: Address, task: TaskId, enclave_challenge
 /// with empty worker and empty challenge.
 pub fn enclave_challenge_request(task: TaskId) -> B256 {
     keccak256(task.as_bytes())
+}
+
+/// What a party of `task` signs to read its journal: keccak256(`strongroom/journal/v1` ‖ chain id (u64, big-endian) ‖ hub ‖
+/// service ‖ task ‖ Unix seconds (u64, big-endian)). It serves around that time, at that service only.
+pub fn read_journal(deployment: Deployment, task: TaskId, time: UnixSeconds) -> B256 {
+    let mut hasher = Keccak256::new();
+    hasher.update(b"strongroom/journal/v1");
+    hasher.update(deployment.chain_id.to_be_bytes());
+    hasher.update(deployment.hub);
+    hasher.update(deployment.sms);
+    hasher.update(task.as_bytes());
+    hasher.update(time.0.to_be_bytes());
+    hasher.finalize()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ impl Clock {
     }
 
     /// Unix seconds, for decisions; a time before 1970 is 0.
-    pub(crate) fn seconds(&self) -> UnixSeconds {
+    pub fn seconds(&self) -> UnixSeconds {
         UnixSeconds(u64::try_from(self.now().as_second()).unwrap_or(0))
     }
 

@@ -14,10 +14,12 @@ use strongroom_protocol::{Address, address};
 use url::Url;
 
 pub use api_key::ApiKey;
+pub use attestation::AttestationConfig;
 pub use environment::{KEYS, Key, describe_environment};
 pub use problem::ConfigError;
 
 mod api_key;
+mod attestation;
 mod environment;
 mod problem;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// The routes under `/admin`.
     pub admin: AdminConfig,
+    /// Which evidence opens secrets.
+    pub attestation: AttestationConfig,
     /// What `/tee/framework` and `/tee/properties` answer.
     pub tee: TeeConfig,
     /// Counters.

@@ -18,6 +18,7 @@ mod secrets_account;
 mod secrets_app;
 mod secrets_dataset;
 mod secrets_requester;
+mod task_views;
 mod tee;
 mod tee_session;
 

@@ -13,6 +13,7 @@ use strongroom_protocol::{SecretKind, SecretValue};
 use strongroom_sms::clock::Clock;
 use strongroom_sms::config::{Config, describe_environment};
 use strongroom_sms::owners::CheckedChain;
+use strongroom_sms::release::setup;
 use strongroom_sms::service::Service;
 use strongroom_sms::telemetry;
 use strongroom_sms::vault::{MakeRootKeySource, Vault};
@@ -111,7 +112,14 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         .await
         .context("opening the store failed")?
         .context("the store cannot be opened")?;
-    let service = Service::start(config, owners.clone(), vault, system_clock()).await?;
+    // Fetching endorsements needs TLS; the provider can only be set once, and this is the only place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let hub = config.chain.hub().context("chain.hub is not set")?;
+    let prepared = setup::prepare(config, owners.clone(), hub, system_clock().seconds())
+        .context("the settings of attestation are not usable")?;
+    let (endorsements, clock) = (prepared.endorsements, system_clock());
+    let fetching = tokio::spawn(async move { endorsements.run(|| clock.seconds(), std::future::pending()).await });
+    let service = Service::start_with(config, owners.clone(), vault, system_clock(), Some(prepared.settings)).await?;
 
     let code = tokio::select! {
         fatal = owners.watch() => {
@@ -123,6 +131,7 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => ExitCode::SUCCESS,
     };
     info!("stopping");
+    fetching.abort();
     service.stop().await;
     Ok(code)
 }

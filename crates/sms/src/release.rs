@@ -5,15 +5,17 @@
 
 pub mod attestation;
 pub(crate) mod deliver;
+mod journal;
 mod nonces;
 mod sessions;
+pub mod setup;
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use strongroom_attest::{EndorsementFault, Evidence, EvidenceFault, EvidenceKind, ExpectedBinding, VerifyError};
-use strongroom_grant::{Enclave, Facts, Need, Refusal, TaskFacts, needs};
+use strongroom_grant::{Enclave, Facts, Need, Refusal, TaskFacts, TrustDomain, needs};
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::release::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, ReleaseRequestError};
 use strongroom_protocol::snapshot::TaskSnapshot;
@@ -29,6 +31,7 @@ use crate::owners::ReadOwnersError;
 use crate::tasks::ReadTasks;
 use crate::vault::{Vault, VaultClosed};
 
+pub(crate) use self::journal::JournalError;
 pub(crate) use self::sessions::{ChallengeError, SessionError, SessionRequest};
 
 /// Why there is no release.
@@ -98,12 +101,14 @@ pub struct ReleaseSettings {
     pub attestation: Attestation,
     /// Where guests reach this service: the `secretProvisioningUrl` of sessions.
     pub public_url: Url,
+    /// Whose evidence opens the secrets of the store.
+    pub trust_domain: TrustDomain,
 }
 
 impl Releases {
     /// Derives the service's keys from the store.
     pub(crate) fn new(chain_id: u64, settings: ReleaseSettings, store: &Store) -> Self {
-        let ReleaseSettings { hub, tasks, attestation, public_url } = settings;
+        let ReleaseSettings { hub, tasks, attestation, public_url, trust_domain: _settled_before } = settings;
         let identity = derived_key(store, "strongroom/identity/v1", hub.as_slice());
         let deployment = Deployment { chain_id, hub, sms: identity.address() };
         let nonces = Nonces::new(&store.derive_key("strongroom/nonces/v1", hub.as_slice()));

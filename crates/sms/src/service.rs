@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use strongroom_store::TrustDomainError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +36,9 @@ pub enum StartError {
     /// Certificate or key are not usable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The store is for other enclaves than the settings.
+    #[error(transparent)]
+    TrustDomain(#[from] TrustDomainError),
 }
 
 /// A service that answers requests. Dropping it stops nothing; [`Self::stop`] does, in good order.
@@ -72,6 +76,7 @@ impl Service {
         let address = listener.local_addr().map_err(failed)?;
         let mut sms = Sms::new(config, owners, vault, clock);
         if let (Some(settings), Ok(store)) = (releases, sms.vault.store()) {
+            store.settle_trust_domain(&settings.trust_domain).await?;
             sms.releases = Some(Releases::new(config.chain.id.get(), settings, &store));
         }
         let sms = Arc::new(sms);

@@ -79,6 +79,34 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
     assert_eq!(scene.store().verify_journal().await.unwrap(), (1, released.receipt.record));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parties_read_the_journal_of_their_task_and_anybody_the_reasons() {
+    let scene = Scene::new().await;
+    let bought = scene.buy("first").await;
+    let explained = scene.explain(&bought).await;
+    let failed: Vec<_> =
+        explained["checks"].as_array().unwrap().iter().filter(|check| check["passes"] == false).collect();
+    assert_eq!(explained["passes"], false);
+    assert_eq!(failed.len(), 1, "{explained}");
+    assert_eq!(failed[0]["code"], "dataset-key-missing");
+    assert!(
+        failed[0]["compared"].as_str().unwrap().contains("requester secret \"one\""),
+        "all that is missing is named"
+    );
+
+    scene.push_secrets();
+    assert_eq!(scene.explain(&bought).await["passes"], true);
+    let session = scene.session(&bought).await.unwrap();
+    let released = scene.release(&session, &scene.enclave(bought.image).await).await.unwrap();
+    let seen = scene.journal(&bought, scene::REQUESTER).await;
+    assert_eq!(seen.0, 200, "{}", seen.1);
+    assert_eq!(seen.1[0]["hash"], released.receipt.record.to_string());
+    assert_eq!(seen.1[0]["outcome"], "granted");
+    assert!(!seen.1.to_string().contains(scene::DATASET_KEY));
+    let stranger = scene.journal(&bought, scene::STRANGER).await;
+    assert_eq!((stranger.0, stranger.1["code"].as_str()), (403, Some("not-a-party")));
+}
+
 #[track_caller]
 fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, ReleaseError>, expected: &str) {
     match outcome {

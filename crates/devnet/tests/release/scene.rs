@@ -38,9 +38,10 @@ const PARAMS: &str = r#"{"iexec_secrets":{"1":"one","2":"two","3":"big"},"iexec_
 
 /// Accounts of the network by what they do.
 const OWNER: usize = 1;
-const REQUESTER: usize = 2;
+pub(crate) const REQUESTER: usize = 2;
 const SCHEDULER: usize = 3;
 const WORKER: usize = 4;
+pub(crate) const STRANGER: usize = 5;
 
 /// One bought and initialised task.
 pub(crate) struct Bought {
@@ -281,18 +282,22 @@ impl Scene {
         Bought { task: task.into(), image: App::named(app).checksum }
     }
 
-    /// As the stock scheduler and worker ask.
-    pub(crate) async fn session(&self, bought: &Bought) -> Result<Held, RefusedSession> {
-        let (scheduler, worker) = (key(SCHEDULER), key(WORKER));
+    async fn challenge(&self, bought: &Bought) -> Address {
         let answer = self
             .http()
             .post(format!("{}/tee/challenges/{}", self.url, bought.task))
-            .header("Authorization", scheduler.sign(enclave_challenge_request(bought.task)).to_string())
+            .header("Authorization", key(SCHEDULER).sign(enclave_challenge_request(bought.task)).to_string())
             .send()
             .await
             .unwrap();
         assert_eq!(answer.status(), 200);
-        let challenge: Address = answer.text().await.unwrap().parse().unwrap();
+        answer.text().await.unwrap().parse().unwrap()
+    }
+
+    /// As the stock scheduler and worker ask.
+    pub(crate) async fn session(&self, bought: &Bought) -> Result<Held, RefusedSession> {
+        let (scheduler, worker) = (key(SCHEDULER), key(WORKER));
+        let challenge = self.challenge(bought).await;
         let authorization = workerpool_authorization(worker.address(), bought.task, challenge);
         let pool_signature = scheduler.sign(authorization);
         let body = serde_json::json!({
@@ -321,6 +326,37 @@ impl Scene {
         assert_eq!(answer["data"]["secretProvisioningUrl"], "http://sms.invalid/");
         let id = answer["data"]["sessionId"].as_str().unwrap().parse().unwrap();
         Ok(Held { id, challenge, authorization: pool_signature })
+    }
+
+    /// Why the task's session would be refused, for a worker that was authorised.
+    pub(crate) async fn explain(&self, bought: &Bought) -> serde_json::Value {
+        let (scheduler, worker) = (key(SCHEDULER), key(WORKER));
+        let challenge = self.challenge(bought).await;
+        let signature = scheduler.sign(workerpool_authorization(worker.address(), bought.task, challenge));
+        let body = serde_json::json!({
+            "chainTaskId": bought.task.to_string(),
+            "workerWallet": worker.address().to_string(),
+            "enclaveChallenge": challenge.to_string(),
+            "signature": { "value": signature.to_string() },
+        });
+        let answer = self.http().post(format!("{}/v1/explain", self.url)).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
+    /// Status and body of the journal as the account sees it.
+    pub(crate) async fn journal(&self, bought: &Bought, account: usize) -> (u16, serde_json::Value) {
+        let time = now();
+        let signature =
+            key(account).sign(strongroom_protocol::challenge::read_journal(self.pinned(), bought.task, time));
+        let answer = self
+            .http()
+            .get(format!("{}/v1/journal/{}", self.url, bought.task))
+            .header("Authorization", format!("Strongroom {time} {signature}"))
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// An approved guest that measured the app's image.

@@ -182,6 +182,22 @@ fn a_whole_id_gives_the_challenge_of_its_kind() {
 }
 
 #[test]
+fn each_part_of_a_request_for_the_journal_counts() {
+    let deployment = Deployment { chain_id: 1, hub: APP, sms: DATASET };
+    let original = read_journal(deployment, task(), UnixSeconds(5));
+    let others = [
+        read_journal(Deployment { chain_id: 2, ..deployment }, task(), UnixSeconds(5)),
+        read_journal(Deployment { hub: DATASET, ..deployment }, task(), UnixSeconds(5)),
+        read_journal(Deployment { sms: APP, ..deployment }, task(), UnixSeconds(5)),
+        read_journal(deployment, TaskId::from(B256::ZERO), UnixSeconds(5)),
+        read_journal(deployment, task(), UnixSeconds(6)),
+    ];
+    for other in others {
+        assert_ne!(other, original);
+    }
+}
+
+#[test]
 fn a13_golden_values_of_the_old_service() {
     assert_eq!(c1(&[], "0", &value("")), b256!("31991eefc2731228bdd25dbc5a242722eda3869f9b06536dbd96a774e5228509"));
     assert_eq!(

@@ -10,7 +10,8 @@ use strongroom_grant::Refusal;
 use strongroom_store::RecordError;
 use tracing::{error, info, warn};
 
-use crate::release::{ReleaseError, SessionError};
+use crate::Sms;
+use crate::release::{JournalError, ReleaseError, Releases, SessionError};
 
 #[derive(Serialize)]
 struct ProblemBody<'a> {
@@ -56,6 +57,12 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The release flow, unless the service was started without it.
+pub(super) fn releases(sms: &Sms) -> Result<&Releases, Problem> {
+    let off = || Problem::new(StatusCode::NOT_FOUND, "releases-off", "this service was started without releases");
+    sms.releases.as_ref().ok_or_else(off)
 }
 
 /// The answer to a release that did not come about.
@@ -108,6 +115,19 @@ pub(super) fn explain_refused(error: &SessionError) -> Problem {
         SessionError::Closed(_) => Problem::trouble(detail),
         SessionError::Chain(source) => chain_trouble(source),
         SessionError::Store(source) => store_trouble(source),
+    }
+}
+
+/// The answer to a request for the journal that is not granted.
+pub(super) fn journal_refused(error: &JournalError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        JournalError::Stale => Problem::new(StatusCode::UNAUTHORIZED, "stale-signature", detail),
+        JournalError::NoTask => Problem::new(StatusCode::NOT_FOUND, "no-task", detail),
+        JournalError::NotAParty => Problem::new(StatusCode::FORBIDDEN, "not-a-party", detail),
+        JournalError::Closed(_) => Problem::trouble(detail),
+        JournalError::Chain(source) => chain_trouble(source),
+        JournalError::Store(source) => store_trouble(source),
     }
 }
 

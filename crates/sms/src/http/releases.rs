@@ -14,19 +14,14 @@ use tracing::{Span, field};
 
 use super::problem::{self, Problem};
 use crate::Sms;
-use crate::release::{self, Releases};
+use crate::release;
 
 /// Largest request: quote in base64, log with every quotation mark escaped, and the short fields.
 const MAX_REQUEST_BYTES: usize = 2 * MAX_QUOTE_BYTES + 2 * MAX_EVENT_LOG_BYTES + 4096;
 
-fn releases(sms: &Sms) -> Result<&Releases, Problem> {
-    let off = || Problem::new(StatusCode::NOT_FOUND, "releases-off", "this service is configured without releases");
-    sms.releases.as_ref().ok_or_else(off)
-}
-
 /// `POST /v1/challenges`
 pub(super) async fn challenge(State(sms): State<Arc<Sms>>) -> Response {
-    let made = releases(&sms)
+    let made = problem::releases(&sms)
         .and_then(|releases| releases.challenge(sms.clock.seconds()).map_err(|error| problem::store_trouble(&error)));
     match made {
         Ok(challenge) => Json(challenge).into_response(),
@@ -36,7 +31,7 @@ pub(super) async fn challenge(State(sms): State<Arc<Sms>>) -> Response {
 
 /// `GET /v1/identity`
 pub(super) async fn identity(State(sms): State<Arc<Sms>>) -> Response {
-    match releases(&sms) {
+    match problem::releases(&sms) {
         Ok(releases) => {
             let deployment = releases.deployment();
             Json(IdentityAnswer {
@@ -62,7 +57,7 @@ pub(super) async fn release(State(sms): State<Arc<Sms>>, body: Body) -> Response
 }
 
 async fn try_release(sms: &Sms, body: Body) -> Result<Vec<u8>, Problem> {
-    let releases = releases(sms)?;
+    let releases = problem::releases(sms)?;
     let too_large = |_| {
         let detail = format!("the request is larger than {MAX_REQUEST_BYTES} bytes or broke off");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail)

@@ -18,7 +18,7 @@ use super::cors::Cors;
 use super::framework_error::{self, FrameworkError};
 use super::{
     admin, error_response, openapi, operations, percent, releases, secrets_account, secrets_app, secrets_dataset,
-    secrets_requester, tee, tee_session,
+    secrets_requester, task_views, tee, tee_session,
 };
 use crate::Sms;
 use crate::rate_limit::peer_key;
@@ -49,6 +49,8 @@ pub(crate) fn router(sms: Arc<Sms>) -> Router {
         .route("/v1/challenges", post(releases::challenge))
         .route("/v1/identity", get(releases::identity))
         .route("/v1/releases", post(releases::release))
+        .route("/v1/explain", post(task_views::explain))
+        .route("/v1/journal/{task}", get(task_views::journal))
         .route("/version", get(operations::version))
         .route("/metrics", get(operations::metrics))
         .route("/actuator", get(operations::links))

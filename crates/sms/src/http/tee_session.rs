@@ -21,7 +21,7 @@ use crate::release::{ChallengeError, SessionError, SessionRequest};
 /// Says in words why a session was refused; the body has room for nothing but the old service's enum.
 const REASON: HeaderName = HeaderName::from_static("strongroom-reason");
 /// Largest body of a session request, in bytes.
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
+pub(super) const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// `POST /tee/challenges/{chainTaskId}`: the address as bare text.
 pub(super) async fn challenge(State(sms): State<Arc<Sms>>, Path(task): Path<String>, headers: HeaderMap) -> Response {
@@ -113,6 +113,21 @@ pub(super) async fn session(State(sms): State<Arc<Sms>>, headers: HeaderMap, bod
         }
         Err(error) => session_refused(&error),
     }
+}
+
+/// The same body, for an explanation: nobody signs as the worker.
+pub(super) fn explain_request(body: &[u8]) -> Result<SessionRequest, String> {
+    let body: RequestBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let unsigned = body.signature.as_ref().map(|signature| signature.value.clone()).unwrap_or_default();
+    let pool_signature = unsigned.parse().map_err(|error| format!("signature.value: {error}"))?;
+    let wallet = |name: &str, text: &str| address::parse_any_case(text).map_err(|error| format!("{name}: {error}"));
+    Ok(SessionRequest {
+        task: body.chain_task_id.parse().map_err(|error| format!("chainTaskId: {error}"))?,
+        worker: wallet("workerWallet", &body.worker_wallet)?,
+        enclave_challenge: wallet("enclaveChallenge", &body.enclave_challenge)?,
+        pool_signature,
+        worker_signature: pool_signature,
+    })
 }
 
 /// What was sent, as far as it can be read; otherwise the old service's name of what a wrong one of its kind is.

@@ -21,7 +21,7 @@ pub(crate) struct Busy;
 /// What vendors say about platforms, kept at hand: looking it up never asks the network.
 pub trait FindEndorsements: Send + Sync {
     /// The endorsements for the platform of `evidence`, if they are at hand.
-    fn find(&self, evidence: &Evidence) -> Option<Arc<Endorsements>>;
+    fn find(&self, evidence: &Evidence, now: UnixSeconds) -> Option<Arc<Endorsements>>;
 }
 
 /// The operator's side of verification.
@@ -54,11 +54,6 @@ impl Attestation {
         }
     }
 
-    /// Whether a root other than the vendors' is trusted.
-    pub(crate) fn is_production_only(&self) -> bool {
-        self.inner.anchors.is_production_only()
-    }
-
     pub(crate) async fn verify(
         &self,
         evidence: Evidence,
@@ -79,7 +74,7 @@ impl Inner {
             EvidenceKind::Nitro => Arc::new(Endorsements::NotNeeded),
             EvidenceKind::Sgx | EvidenceKind::Tdx | EvidenceKind::Snp => self
                 .endorsements
-                .find(evidence)
+                .find(evidence, now)
                 .ok_or(VerifyError::Endorsements(EndorsementFault::Missing("endorsements of the platform")))?,
         };
         let verified = strongroom_attest::verify(evidence, &endorsements, binding, &self.anchors, now)?;
