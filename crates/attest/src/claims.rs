@@ -460,7 +460,7 @@ fn seconds<S: Serializer>(time: &UnixSeconds, serializer: S) -> Result<S::Ok, S:
 
 // serde hands over a reference to the field, whatever its type.
 #[expect(clippy::ref_option, reason = "the signature is serde's")]
-fn optional_seconds<S: Serializer>(time: &Option<UnixSeconds>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_seconds<S: Serializer>(time: &Option<UnixSeconds>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(|time| time.0).serialize(serializer)
 }
 

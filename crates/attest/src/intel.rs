@@ -21,6 +21,7 @@ use std::str::FromStr as _;
 
 use alloy_primitives::FixedBytes;
 use dcap_qvl::configs::RingConfig;
+use dcap_qvl::intel::parse_pck_extension_with;
 use dcap_qvl::quote::{EnclaveReport, Quote, Report, TDReport10, TDReport15Ex};
 use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{PckCertFlag, QuoteClaims, QuotePolicy, TcbStatus};
@@ -38,6 +39,7 @@ use crate::claims::{
 use crate::endorsements::{IntelEndorsements, IntelTee};
 use crate::error::{EndorsementFault, EvidenceFault, VerifyError};
 use crate::evidence::EvidenceKind;
+use crate::inspect::{Stated, StatedMachine};
 use crate::platform::{PckAuthority, PlatformKey};
 
 /// Verifies an SGX quote, version 3.
@@ -177,6 +179,41 @@ pub(crate) fn platform_key(quote: &[u8]) -> Result<PlatformKey, EvidenceFault> {
     let authority = PckAuthority::of_name(&leaf.tbs_certificate().issuer().to_string());
     Ok(PlatformKey::Intel { tee, fmspc, authority: authority.ok_or(MALFORMED)? })
 }
+
+/// What a quote says, not verified.
+pub(crate) fn stated(kind: EvidenceKind, quote: &[u8]) -> Result<Stated, EvidenceFault> {
+    let layout = Layout::parse(quote)?;
+    let quote = quote.get(..layout.signed_and_signature_bytes).ok_or(EvidenceFault::Truncated { what: "quote" })?;
+    let parsed = Quote::parse(quote).map_err(|_| EvidenceFault::Malformed("quote"))?;
+    let (report_data, debug, code) = match (kind, &parsed.report) {
+        (EvidenceKind::Sgx, Report::SgxEnclave(report)) => {
+            let code = sgx_code(report);
+            (report.report_data, code.attributes & SGX_DEBUG != 0, Code::Sgx(code))
+        }
+        (EvidenceKind::Tdx, report) => {
+            let report = report.as_td10().ok_or(EvidenceFault::WrongKind { kind })?;
+            let code = tdx_code(report);
+            (report.report_data, code.attributes & TDX_UNTRUSTED != 0, Code::Tdx(Box::new(code)))
+        }
+        _ => return Err(EvidenceFault::WrongKind { kind }),
+    };
+    let pck = pck_certificate(quote).and_then(|der| parse_pck_extension_with::<RingConfig>(&der).ok());
+    let pck = pck.ok_or(EvidenceFault::Malformed("PCK certificate"))?;
+    Ok(Stated {
+        kind,
+        version: parsed.header.version,
+        report_data: FixedBytes(report_data),
+        debug,
+        code,
+        machine: StatedMachine::Intel { ppid: fixed("PPID", &pck.ppid)?, fmspc: FixedBytes(pck.fmspc) },
+        made_at: None,
+    })
+}
+
+/// DEBUG in SGX ATTRIBUTES.
+const SGX_DEBUG: u64 = 1 << 1;
+/// The bits of TDATTRIBUTES that make a TD untrusted: DEBUG and profiling.
+const TDX_UNTRUSTED: u64 = 0xff;
 
 /// The library compares FMSPC but not the PCE id.
 fn check_platform(verified: &QuoteClaims, endorsements: &IntelEndorsements) -> Result<(), EndorsementFault> {

@@ -21,6 +21,7 @@ use crate::anchors::{RootId, TrustAnchors};
 use crate::claims::{Claims, Code, Endorsed, NitroCode, Platform, Revocation, Tcb};
 use crate::error::{EvidenceFault, VerifyError};
 use crate::evidence::EvidenceKind;
+use crate::inspect::{Stated, StatedMachine};
 use crate::x509::{P384_SIGNATURE_BYTES, p384_signature_is_valid};
 
 /// Tag 18 of CBOR: what follows is COSE_Sign1. Usually absent.
@@ -41,19 +42,14 @@ pub(crate) fn verify(document: &[u8], anchors: &TrustAnchors, now: UnixSeconds) 
     }
     chain.verify_signatures(now)?;
     let Chain { trust_domain, root, valid_until, digest, .. } = chain;
-    let debug = (0..=2).all(|index| document.pcrs.get(&index).is_none_or(FixedBytes::is_zero));
     Ok(Claims {
         kind: EvidenceKind::Nitro,
         version: 1,
         trust_domain,
         root: RootId::CertificateSha256(root),
         report_data: document.report_data,
-        debug,
-        code: Code::Nitro(NitroCode {
-            pcrs: document.pcrs,
-            public_key: document.public_key.map(Bytes::copy_from_slice),
-            nonce: document.nonce.map(Bytes::copy_from_slice),
-        }),
+        debug: is_debug(&document),
+        code: code(&document),
         platform: Platform::Nitro { module_id: document.module_id.to_owned() },
         tcb: Tcb::NotApplicable,
         endorsed: Endorsed {
@@ -65,6 +61,33 @@ pub(crate) fn verify(document: &[u8], anchors: &TrustAnchors, now: UnixSeconds) 
         },
         made_at: Some(document.made_at),
         verified_at: now,
+    })
+}
+
+/// The registers of an enclave in debug mode are zero.
+fn is_debug(document: &Document<'_>) -> bool {
+    (0..=2).all(|index| document.pcrs.get(&index).is_none_or(FixedBytes::is_zero))
+}
+
+fn code(document: &Document<'_>) -> Code {
+    Code::Nitro(NitroCode {
+        pcrs: document.pcrs.clone(),
+        public_key: document.public_key.map(Bytes::copy_from_slice),
+        nonce: document.nonce.map(Bytes::copy_from_slice),
+    })
+}
+
+/// What a document says, not verified.
+pub(crate) fn stated(document: &[u8]) -> Result<Stated, EvidenceFault> {
+    let document = Document::parse(Message::parse(document)?.payload)?;
+    Ok(Stated {
+        kind: EvidenceKind::Nitro,
+        version: 1,
+        report_data: document.report_data,
+        debug: is_debug(&document),
+        code: code(&document),
+        machine: StatedMachine::Nitro { module_id: document.module_id.to_owned() },
+        made_at: Some(document.made_at),
     })
 }
 

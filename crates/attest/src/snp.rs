@@ -20,6 +20,7 @@ use crate::claims::{AmdPlatform, AmdTcb, Claims, Code, Endorsed, Platform, SnpCo
 use crate::endorsements::AmdEndorsements;
 use crate::error::{EndorsementFault, EvidenceFault, VerifyError};
 use crate::evidence::EvidenceKind;
+use crate::inspect::{Stated, StatedMachine};
 use crate::platform::PlatformKey;
 use crate::x509::p384_signature_is_valid;
 
@@ -48,17 +49,7 @@ pub(crate) fn verify(
         root: RootId::CertificateSha256(path.root),
         report_data: report.report_data().into(),
         debug: report.policy() & POLICY_DEBUG != 0,
-        code: Code::Snp(Box::new(SnpCode {
-            measurement: report.measurement().into(),
-            host_data: report.host_data().into(),
-            policy: report.policy(),
-            id_key_digest: report.id_key_digest().into(),
-            author_key_digest: report.author_key_digest().into(),
-            vmpl: report.vmpl,
-            family_id: report.family_id().into(),
-            image_id: report.image_id().into(),
-            guest_svn: report.guest_svn(),
-        })),
+        code: code(&report),
         platform: Platform::Amd(AmdPlatform {
             product,
             chip_id: report.chip_id().into(),
@@ -80,6 +71,34 @@ pub(crate) fn verify(
         },
         made_at: None,
         verified_at: now,
+    })
+}
+
+fn code(report: &Report<'_>) -> Code {
+    Code::Snp(Box::new(SnpCode {
+        measurement: report.measurement().into(),
+        host_data: report.host_data().into(),
+        policy: report.policy(),
+        id_key_digest: report.id_key_digest().into(),
+        author_key_digest: report.author_key_digest().into(),
+        vmpl: report.vmpl,
+        family_id: report.family_id().into(),
+        image_id: report.image_id().into(),
+        guest_svn: report.guest_svn(),
+    }))
+}
+
+/// What a report says, not verified.
+pub(crate) fn stated(report: &[u8]) -> Result<Stated, EvidenceFault> {
+    let report = Report::parse(report)?;
+    Ok(Stated {
+        kind: EvidenceKind::Snp,
+        version: report.version,
+        report_data: report.report_data().into(),
+        debug: report.policy() & POLICY_DEBUG != 0,
+        code: code(&report),
+        machine: StatedMachine::Amd { product: report.product, chip_id: report.chip_id().into() },
+        made_at: None,
     })
 }
 

@@ -4,7 +4,7 @@ use strongroom_protocol::UnixSeconds;
 
 use crate::anchors::TrustAnchors;
 use crate::binding::ExpectedBinding;
-use crate::claims::Verified;
+use crate::claims::{Claims, Verified};
 use crate::endorsements::Endorsements;
 use crate::error::{EndorsementFault, EvidenceFault, VerifyError};
 use crate::evidence::{Evidence, EvidenceKind};
@@ -24,8 +24,22 @@ pub fn verify(
     anchors: &TrustAnchors,
     now: UnixSeconds,
 ) -> Result<Verified, VerifyError> {
+    let claims = authentic(evidence, endorsements, anchors, now)?;
+    if !binding.matches(&claims.report_data) {
+        return Err(EvidenceFault::Binding.into());
+    }
+    Ok(Verified::new(claims))
+}
+
+/// Authentic claims, whatever they were made for. Only `verify` makes a proof of them; `inspect` shows them to people.
+pub(crate) fn authentic(
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    now: UnixSeconds,
+) -> Result<Claims, VerifyError> {
     let document = evidence.document();
-    let claims = match (evidence.kind(), endorsements) {
+    Ok(match (evidence.kind(), endorsements) {
         (EvidenceKind::Sgx, Endorsements::Intel(intel)) => intel::verify_sgx(document, intel, anchors, now)?,
         (EvidenceKind::Tdx, Endorsements::Intel(intel)) => {
             intel::verify_tdx(document, evidence.event_log(), intel, anchors, now)?
@@ -37,9 +51,5 @@ pub fn verify(
         }
         (EvidenceKind::Snp, _) => return Err(EndorsementFault::Missing("AMD endorsements").into()),
         (EvidenceKind::Nitro, _) => return Err(EndorsementFault::ForAnother("kind of evidence").into()),
-    };
-    if !binding.matches(&claims.report_data) {
-        return Err(EvidenceFault::Binding.into());
-    }
-    Ok(Verified::new(claims))
+    })
 }

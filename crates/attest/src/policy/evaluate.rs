@@ -148,8 +148,9 @@ impl Policy {
     }
 
     /// Every rule's verdict, for people who want to see them all. A rule that does not apply to the kind of evidence passes.
-    pub fn verdicts(&self, verified: &Verified) -> Vec<(Rule, Result<(), String>)> {
-        Rule::ALL.into_iter().map(|rule| (rule, rule.judge(self, verified.claims()))).collect()
+    /// A list of verdicts proves nothing: that is for [`Policy::evaluate`].
+    pub fn verdicts(&self, claims: &Claims) -> Vec<(Rule, Result<(), String>)> {
+        Rule::ALL.into_iter().map(|rule| (rule, rule.judge(self, claims))).collect()
     }
 }
 

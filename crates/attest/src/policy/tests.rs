@@ -452,8 +452,11 @@ fn the_first_failing_rule_is_reported_and_verdicts_list_all() {
         refusal.to_string(),
         "trust-domain: development:x is simulated evidence; only real hardware is accepted"
     );
-    let failed: Vec<_> =
-        policy().verdicts(&verified).into_iter().filter_map(|(rule, verdict)| verdict.err().map(|_| rule)).collect();
+    let failed: Vec<_> = policy()
+        .verdicts(verified.claims())
+        .into_iter()
+        .filter_map(|(rule, verdict)| verdict.err().map(|_| rule))
+        .collect();
     assert_eq!(failed, [Rule::TrustDomain, Rule::Debug, Rule::TcbStatus]);
 }
 
