@@ -27,7 +27,7 @@ async fn upload(address: SocketAddr, together: Arc<Barrier>) -> Option<u16> {
     together.wait().await;
     let (mut read, mut write) = stream.split();
     let sending = async {
-        let chunk = [format!("{:x}\r\n", 32 * 1024).as_bytes(), &[b'x'; 32 * 1024], b"\r\n"].concat();
+        let chunk = [format!("{:x}\r\n", 32 * 1024).as_bytes(), "x".repeat(32 * 1024).as_bytes(), b"\r\n"].concat();
         for _ in 0..=MAX_SECRET_BYTES / (32 * 1024) {
             if write.write_all(&chunk).await.is_err() {
                 return;
@@ -35,7 +35,7 @@ async fn upload(address: SocketAddr, together: Arc<Barrier>) -> Option<u16> {
         }
     };
     let mut answer = Vec::new();
-    let (_, _) = tokio::join!(sending, read.read_to_end(&mut answer));
+    let ((), _) = tokio::join!(sending, read.read_to_end(&mut answer));
     (!answer.is_empty()).then(|| Answer::parse(&answer).status)
 }
 
