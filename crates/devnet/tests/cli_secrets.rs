@@ -10,13 +10,13 @@ use serde_json::Value;
 use strongroom_devnet::home::{ALREADY_EXISTS, Answer, DONE, Home, NOT_FOUND, REFUSED};
 use strongroom_devnet::resources::{App, Dataset};
 use strongroom_devnet::sdk::SdkVersion;
-use support::stage::{Stage, assert_refused, wallet_name};
+use support::stage::{Stage, assert_refused};
 
 const VERSIONS: [SdkVersion; 2] = [SdkVersion::V9, SdkVersion::V8];
 
 /// Runs `strongroom` with the wallet of `person`, and `input` as its standard input.
 fn strongroom(home: &Home, person: &PrivateKeySigner, command: &[&str], input: &str) -> Answer {
-    let wallet = wallet_name(person.address());
+    let wallet = person.address().to_string();
     home.run(&[command, &["--wallet", &wallet]].concat(), input.as_bytes()).unwrap()
 }
 

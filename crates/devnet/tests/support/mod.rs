@@ -38,7 +38,7 @@ pub(crate) fn context(devnet: &Devnet, sms_url: Option<&str>, wallet: &PrivateKe
 }
 
 /// Builds a program of this workspace as the tests were built, once, and tells where it is.
-pub(crate) fn program(package: &'static str, name: &'static str) -> PathBuf {
+pub(crate) fn program(package: &str, name: &'static str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     // target/<profile>/deps/<this test>
     let own = std::env::current_exe().unwrap();
@@ -46,14 +46,15 @@ pub(crate) fn program(package: &'static str, name: &'static str) -> PathBuf {
     let mut built = BUILT.lock().unwrap();
     if !built.contains(name) {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", package, "--bin", name]);
+        // With the features of the whole workspace, as `cargo build --workspace --bins` has them: nothing is built twice.
+        build.args(["build", "--workspace", "--bin", name]);
         build.arg("--target-dir").arg(folder.parent().unwrap());
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         if folder.ends_with("release") {
             build.arg("--release");
         }
         let output = build.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
         built.insert(name);
     }
     folder.join(name)

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, U256, hex};
+use alloy_primitives::U256;
 use strongroom_devnet::home::Home;
 use strongroom_devnet::sdk::{CommandLine, SdkError, SdkVersion, Session};
 use strongroom_devnet::sms::{Sms, SmsOptions};
@@ -67,22 +67,17 @@ impl Stage {
         (sdk().command_line(folder.path(), &context).unwrap(), folder)
     }
 
-    /// A home in which `strongroom` works for these people, whose wallets are called by their addresses.
+    /// A home in which `strongroom` works for these people; the addresses tell their wallets apart.
     pub(crate) fn home<const N: usize>(&self, people: [&PrivateKeySigner; N]) -> (Home, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::new(program("strongroom-cli", "strongroom"), folder.path()).unwrap();
         home.use_network(&self.network, self.sms.url()).unwrap();
-        for person in people {
-            let name = wallet_name(person.address());
-            assert_eq!(home.import_wallet(&name, person).unwrap(), person.address());
+        for (number, person) in people.into_iter().enumerate() {
+            let address = home.import_wallet(&format!("person-{number}"), person).unwrap();
+            assert_eq!(address, person.address());
         }
         (home, folder)
     }
-}
-
-/// What the wallet of an account is called in a [`Stage::home`].
-pub(crate) fn wallet_name(account: Address) -> String {
-    hex::encode(account)
 }
 
 /// Asserts that the SDK refused with a message that contains `expected`.
