@@ -11,6 +11,9 @@ use crate::run::{cargo, run, succeeds};
 /// The version whose configuration `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// How long each fuzz target runs, in seconds.
+const FUZZ_SECONDS: &str = "6";
+
 /// `cargo xtask test`
 #[derive(Args)]
 pub(crate) struct Test {
@@ -26,6 +29,8 @@ impl Test {
             run(cargo().args(["fmt", "--all", "--check"]))?;
             run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
             dependencies()?;
+            // Shared between the targets: a smoke test, not a search.
+            run(Command::new("fuzz/run").arg(FUZZ_SECONDS))?;
         }
         // The end-to-end tests start these as programs of their own.
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
