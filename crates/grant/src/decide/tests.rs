@@ -278,6 +278,11 @@ fn an_sgx_enclave_must_measure_to_the_fingerprint_and_gets_the_app_stage_only() 
 }
 
 #[test]
+fn a_check_is_known_by_its_sentence() {
+    assert_eq!(format!("{:?}", SESSION_CHECKS[0]), "Check(the task is active)");
+}
+
+#[test]
 fn all_failures_are_explained_at_once() {
     let mut facts = facts();
     facts.task.chain.task.status = TaskStatus::Completed;

@@ -1,12 +1,14 @@
 //! `decide`, `admit` and `explain` against the model, over a million random cases, and each reason to refuse reached.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 
 use super::model::{self, Outcome, Reason, Value, Variables};
 use super::random::scenario;
 use super::refusals::one_of_each;
 use super::scenario::{Scenario, World};
 use super::*;
+use crate::needs::needs;
 use crate::plan::Source;
 
 /// Cases of a normal run.
@@ -27,7 +29,7 @@ fn cases() -> u64 {
 #[test]
 fn a_million_random_cases_agree_with_the_model() {
     let (world, cases) = (&World::new(), cases());
-    let threads = std::thread::available_parallelism().map_or(1, |number| number.get());
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let reached = std::thread::scope(|scope| {
         let share =
             |first: u64| move || Reached::of((first..cases).step_by(threads).map(|case| check_case(world, case)));
@@ -60,9 +62,9 @@ fn check_case(world: &World, case: u64) -> &'static str {
     match (first(session.iter().chain(&release)), &decided) {
         (None, Ok(grant)) => assert_granted(world, &scenario, &facts, grant, context),
         (Some(expected), Err(refusal)) => {
-            assert!(expected.is(refusal), "expected {expected:?}, found {refusal:?}, {}", context);
+            assert!(expected.is(refusal), "expected {expected:?}, found {refusal:?}, {context}");
         }
-        (expected, found) => panic!("expected {expected:?}, found {found:?}, {}", context),
+        (expected, found) => panic!("expected {expected:?}, found {found:?}, {context}"),
     }
     if case.is_multiple_of(EXPLAINED) {
         assert_admitted_and_explained(world, &scenario, &facts, &session, &release, context);
@@ -98,6 +100,7 @@ fn assert_admitted_and_explained(
             assert_eq!(variables_of(&plan), model::variables(world, scenario), "{context}");
             assert!(plan.items.is_sorted_by_key(|item| item.stage), "{context}");
             assert_repeated(world, scenario, &plan, context);
+            assert_needs_suffice(facts, &plan, context);
         }
         (Some(expected), Err(refusal)) => assert!(expected.is(&refusal), "{expected:?}, {refusal:?}, {context}"),
         (expected, found) => panic!("expected {expected:?}, found {found:?}, {context}"),
@@ -123,6 +126,14 @@ fn assert_repeated(world: &World, scenario: &Scenario, plan: &Plan, context: &Co
     let now = Scenario { stored: u64::MAX, later: scenario.later + 1, ..scenario.clone() };
     let again = admit(&world.facts(&now).task).unwrap().with_versions(&recorded);
     assert_eq!(variables_of(&again), variables_of(plan), "{context}");
+}
+
+/// To look up what `needs` names is enough: other stored secrets do not show in the plan.
+fn assert_needs_suffice(facts: &Facts, plan: &Plan, context: &Context<'_>) {
+    let mut task = facts.task.clone();
+    let needs = needs(&task.chain, task.params.as_ref().unwrap(), task.session.worker);
+    task.stored.retain(|id, _| needs.iter().any(|need| need.candidates().contains(id)));
+    assert_eq!(&admit(&task).unwrap(), plan, "{context}");
 }
 
 fn variables_of(plan: &Plan) -> Variables {

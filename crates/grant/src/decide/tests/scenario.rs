@@ -104,6 +104,7 @@ pub(super) enum Measured {
 
 /// One case: what the chain shows, what the session says, what the request and its evidence say, what is stored.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what the world is like, not choices that somebody makes together")]
 pub(super) struct Scenario {
     pub(super) status: TaskStatus,
     pub(super) task: TaskName,
