@@ -141,14 +141,13 @@ impl Home {
         let last_object = |stream: &[u8]| {
             String::from_utf8_lossy(stream).lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok())
         };
-        match (output.status.code(), last_object(&output.stdout).or_else(|| last_object(&output.stderr))) {
-            (Some(code), Some(json)) => Ok(Answer { code, json }),
-            _ => {
-                let printed = [output.stdout, output.stderr].concat();
-                let printed = String::from_utf8_lossy(&printed).into_owned();
-                Err(HomeError::NoAnswer { command: arguments.join(" "), printed })
-            }
+        let answered = last_object(&output.stdout).or_else(|| last_object(&output.stderr));
+        if let (Some(code), Some(json)) = (output.status.code(), answered) {
+            return Ok(Answer { code, json });
         }
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        Err(HomeError::NoAnswer { command: arguments.join(" "), printed })
     }
 
     /// Runs a command that must end with `expected`, and gives its answer.

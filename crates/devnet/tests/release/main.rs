@@ -28,7 +28,7 @@ async fn an_enclave_of_a_bought_task_receives_what_chain_and_owners_allow() {
     for app in ["first", "second"] {
         let bought = scene.buy(app).await;
         let session = scene.session(&bought).await.unwrap();
-        let guest = scene.guest(&session, &scene.enclave(bought.image).await, TELL);
+        let guest = scene.guest(&session, &Scene::enclave(bought.image), TELL);
         assert!(guest.status.success(), "{}", String::from_utf8_lossy(&guest.stderr));
         let told = String::from_utf8(guest.stdout).unwrap();
         let seen: BTreeMap<&str, &str> = told.lines().filter_map(|line| line.split_once('=')).collect();
@@ -57,7 +57,7 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
     scene.push_secrets();
     let bought = scene.buy("first").await;
     let session = scene.session(&bought).await.unwrap();
-    let released = scene.release(&session, &scene.enclave(bought.image).await).await.unwrap();
+    let released = scene.release(&session, &Scene::enclave(bought.image)).await.unwrap();
     let of = |stage: Stage, name: &str| {
         released
             .items
@@ -69,7 +69,7 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
     let key = of(Stage::PostCompute, "SIGN_TEE_CHALLENGE_PRIVATE_KEY").unwrap();
     let key = SigningKey::from_hex(std::str::from_utf8(key).unwrap()).unwrap();
     let digest = B256::repeat_byte(0x33);
-    let signed = key.sign(contribution_message(scene.worker(), bought.task, digest));
+    let signed = key.sign(contribution_message(Scene::worker(), bought.task, digest));
     scene.contribute(&bought, &session, digest, signed).await;
     assert_eq!(scene.status(bought.task).await, 2, "the task is revealing");
 
@@ -97,7 +97,7 @@ async fn parties_read_the_journal_of_their_task_and_anybody_the_reasons() {
     scene.push_secrets();
     assert_eq!(scene.explain(&bought).await["passes"], true);
     let session = scene.session(&bought).await.unwrap();
-    let released = scene.release(&session, &scene.enclave(bought.image).await).await.unwrap();
+    let released = scene.release(&session, &Scene::enclave(bought.image)).await.unwrap();
     let seen = scene.journal(&bought, scene::REQUESTER).await;
     assert_eq!(seen.0, 200, "{}", seen.1);
     assert_eq!(seen.1[0]["hash"], released.receipt.record.to_string());
@@ -126,10 +126,10 @@ async fn another_app_image_another_key_and_another_platform_get_nothing_and_are_
     let bought = scene.buy("first").await;
     let session = scene.session(&bought).await.unwrap();
 
-    assert_refused(scene.release(&session, &scene.enclave(B256::repeat_byte(1)).await).await, "other-app");
-    assert_refused(scene.release(&session, &scene.unapproved_enclave(bought.image).await).await, "image-not-approved");
-    assert_refused(scene.release(&session, &scene.debug_enclave(bought.image).await).await, "evidence-refused");
-    let enclave = scene.enclave(bought.image).await;
+    assert_refused(scene.release(&session, &Scene::enclave(B256::repeat_byte(1))).await, "other-app");
+    assert_refused(scene.release(&session, &Scene::unapproved_enclave(bought.image)).await, "image-not-approved");
+    assert_refused(scene.release(&session, &Scene::debug_enclave(bought.image)).await, "evidence-refused");
+    let enclave = Scene::enclave(bought.image);
     scene.release(&session, &enclave).await.unwrap();
     assert_refused(scene.release(&session, &enclave).await, "session-used");
 

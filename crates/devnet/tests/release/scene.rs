@@ -202,7 +202,7 @@ impl Scene {
 
     /// Until the chain was checked: an existence check needs no chain, an identity neither, so health is asked.
     async fn until_ready(&self) {
-        let http = self.http();
+        let http = Self::http();
         for _ in 0..600 {
             if http.get(format!("{}/actuator/health", self.url)).send().await.unwrap().status().is_success() {
                 return;
@@ -212,7 +212,7 @@ impl Scene {
         panic!("the service is not healthy after half a minute");
     }
 
-    fn http(&self) -> reqwest::Client {
+    fn http() -> reqwest::Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder().no_proxy().build().unwrap()
     }
@@ -221,7 +221,7 @@ impl Scene {
         &self.store
     }
 
-    pub(crate) fn worker(&self) -> Address {
+    pub(crate) fn worker() -> Address {
         key(WORKER).address()
     }
 
@@ -251,8 +251,7 @@ impl Scene {
         let (worker, name, token) = (key(WORKER), AccountSecretName::RESULT_PROXY_TOKEN, "token");
         let value = SecretValue::new(token.into()).unwrap();
         let challenge = strongroom_protocol::challenge::push_account_secret(worker.address(), name, &value);
-        let answer = self
-            .http()
+        let answer = Self::http()
             .post(format!("{}/secrets/web2", self.url))
             .query(&[("ownerAddress", worker.address().to_string()), ("secretName", name.to_owned())])
             .header("Authorization", worker.sign(challenge).to_string())
@@ -275,7 +274,7 @@ impl Scene {
             tag::TDX,
         );
         purchase.dataset = Some(Offered { address: self.dataset, owner: &owner });
-        purchase.params = PARAMS.to_owned();
+        PARAMS.clone_into(&mut purchase.params);
         purchase.salt = alloy_primitives::keccak256(app);
         let deal = chain.buy(&purchase).await.unwrap();
         let task = chain.initialize(&scheduler, deal, 0).await.unwrap();
@@ -283,8 +282,7 @@ impl Scene {
     }
 
     async fn challenge(&self, bought: &Bought) -> Address {
-        let answer = self
-            .http()
+        let answer = Self::http()
             .post(format!("{}/tee/challenges/{}", self.url, bought.task))
             .header("Authorization", key(SCHEDULER).sign(enclave_challenge_request(bought.task)).to_string())
             .send()
@@ -308,8 +306,7 @@ impl Scene {
             "enclaveChallenge": strongroom_protocol::address::lower_case(&challenge),
             "signature": { "value": pool_signature.to_string() },
         });
-        let answer = self
-            .http()
+        let answer = Self::http()
             .post(format!("{}/tee/sessions", self.url))
             .header("Authorization", worker.sign(authorization).to_string())
             .json(&body)
@@ -339,7 +336,7 @@ impl Scene {
             "enclaveChallenge": challenge.to_string(),
             "signature": { "value": signature.to_string() },
         });
-        let answer = self.http().post(format!("{}/v1/explain", self.url)).json(&body).send().await.unwrap();
+        let answer = Self::http().post(format!("{}/v1/explain", self.url)).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answer.json().await.unwrap()
     }
@@ -349,8 +346,7 @@ impl Scene {
         let time = now();
         let signature =
             key(account).sign(strongroom_protocol::challenge::read_journal(self.pinned(), bought.task, time));
-        let answer = self
-            .http()
+        let answer = Self::http()
             .get(format!("{}/v1/journal/{}", self.url, bought.task))
             .header("Authorization", format!("Strongroom {time} {signature}"))
             .send()
@@ -360,23 +356,23 @@ impl Scene {
     }
 
     /// An approved guest that measured the app's image.
-    pub(crate) async fn enclave(&self, image: B256) -> SimulatedEnclave {
-        self.start_enclave(TdxMeasured::default(), image).await
+    pub(crate) fn enclave(image: B256) -> SimulatedEnclave {
+        Self::start_enclave(TdxMeasured::default(), image)
     }
 
     /// A guest image that nobody approved.
-    pub(crate) async fn unapproved_enclave(&self, image: B256) -> SimulatedEnclave {
-        self.start_enclave(TdxMeasured { mrtd: [9; 48], ..TdxMeasured::default() }, image).await
+    pub(crate) fn unapproved_enclave(image: B256) -> SimulatedEnclave {
+        Self::start_enclave(TdxMeasured { mrtd: [9; 48], ..TdxMeasured::default() }, image)
     }
 
     /// An approved image in debug mode.
-    pub(crate) async fn debug_enclave(&self, image: B256) -> SimulatedEnclave {
+    pub(crate) fn debug_enclave(image: B256) -> SimulatedEnclave {
         let measured = TdxMeasured::default();
         let attributes = measured.attributes | 1;
-        self.start_enclave(TdxMeasured { attributes, ..measured }, image).await
+        Self::start_enclave(TdxMeasured { attributes, ..measured }, image)
     }
 
-    async fn start_enclave(&self, measured: TdxMeasured, image: B256) -> SimulatedEnclave {
+    fn start_enclave(measured: TdxMeasured, image: B256) -> SimulatedEnclave {
         let guest = SimulatedGuest { image: measured, ..SimulatedGuest::default() };
         let agent = Arc::new(GuestAgent::start(simulator(), IntelMachine::default(), guest));
         // The supervisor plays the hypervisor: it measures the image before the app can say anything.
@@ -432,7 +428,7 @@ impl Scene {
         let call = Hub::contributeCall {
             task: bought.task.into(),
             resultHash: result_hash(bought.task, digest),
-            resultSeal: result_seal(self.worker(), bought.task, digest),
+            resultSeal: result_seal(Self::worker(), bought.task, digest),
             enclaveChallenge: held.challenge,
             enclaveSign: Bytes::from(enclave_sign.to_bytes().to_vec()),
             authorizationSign: Bytes::from(held.authorization.to_bytes().to_vec()),

@@ -88,7 +88,7 @@ struct Entry {
     refusal: Option<String>,
     secrets: Vec<EntrySecret>,
     /// The bytes that the hash is of.
-    entry: String,
+    bytes: String,
 }
 
 #[derive(Serialize)]
@@ -127,7 +127,7 @@ impl From<&Record> for Entry {
                 Outcome::Refused(code) => Some(code.clone()),
             },
             secrets: secrets.iter().map(secret).collect(),
-            entry: format!("0x{}", hex::encode(record.to_bytes())),
+            bytes: format!("0x{}", hex::encode(record.to_bytes())),
         }
     }
 }
