@@ -153,7 +153,7 @@ impl Run {
     }
 
     fn micros_per_request(&self, (before, after): (Usage, Usage)) -> f64 {
-        (after.cpu - before.cpu).as_secs_f64() * 1e6 / count(self.requests())
+        after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / count(self.requests())
     }
 }
 

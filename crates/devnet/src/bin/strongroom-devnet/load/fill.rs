@@ -100,7 +100,7 @@ impl Fill {
     /// Questions about secrets all over the database, beginning with number `offset`.
     fn questions(&self, offset: u64) -> anyhow::Result<Vec<Presigned>> {
         // An odd step that is far from every power of two: it comes back only after all have been asked.
-        let step = 0x9e37_79b9 % self.secrets | 1;
+        let step = (0x9e37_79b9 % self.secrets) | 1;
         let numbers =
             (0..u64::from(self.seconds) * u64::from(self.prepared_per_second)).map(|n| n * step % self.secrets);
         numbers.map(|number| Presigned::head(&dataset_path(scattered(offset + number)))).collect()
