@@ -6,8 +6,8 @@
 //!
 //! [`verify()`] is the one way in. It picks exactly one verifier by the evidence's tag, checks every signature up to a root in
 //! [`TrustAnchors`], checks that the evidence was made for the [`ExpectedBinding`], and hands back a [`Verified`]: the proof
-//! that the [`Claims`] in it are authentic. Nothing else can make one. ([`inspect`] shows people what evidence says; what it returns
-//! opens nothing.)
+//! that the [`Claims`] in it are authentic. Nothing else can make one. ([`mod@inspect`] shows people what evidence says; what it
+//! returns opens nothing.)
 //!
 //! What the crate never does: read a clock, a disk or the network, draw randomness, or let the evidence choose its roots, its
 //! endorsements, the time or the policy. Whoever sends evidence controls all of its bytes, so every decoder here is total:

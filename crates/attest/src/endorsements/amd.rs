@@ -59,8 +59,8 @@ impl AmdEndorsements {
         let veks = certificates.iter().filter(|(it, _)| matches!(it.common_name(), Some(b"SEV-VCEK" | b"SEV-VLEK")));
         veks.filter_map(|(vek, vek_der)| {
             let (issuer, issuer_der) = certificates.iter().find(|(it, _)| it.subject() == vek.issuer())?;
-            let list = lists.iter().find(|(of, _)| of == issuer.issuer()).map(|(_, der)| der.to_vec());
-            Some(Self::new(vek_der.to_vec(), issuer_der.to_vec(), list, fetched_at))
+            let list = lists.iter().find(|(of, _)| of == issuer.issuer()).map(|(_, der)| Vec::clone(der));
+            Some(Self::new(Vec::clone(vek_der), Vec::clone(issuer_der), list, fetched_at))
         })
         .collect()
     }
@@ -109,7 +109,7 @@ mod tests {
         let milan = AmdEndorsements::new(vcek.clone(), ask.clone(), None, now).unwrap();
         let turin = AmdEndorsements::new(other_vcek.clone(), other_ask.clone(), None, now).unwrap();
         let assemble = |documents: &[&Vec<u8>]| {
-            let documents: Vec<Vec<u8>> = documents.iter().map(|der| der.to_vec()).collect();
+            let documents: Vec<Vec<u8>> = documents.iter().copied().cloned().collect();
             AmdEndorsements::assemble(&documents, now)
         };
         assert_eq!(assemble(&[&ark, &ask, &vcek]), Ok(vec![milan.clone()]));
