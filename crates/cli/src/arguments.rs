@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use strongroom_attest::EvidenceKind;
 use strongroom_protocol::address::{ParseAddressError, parse_checked};
-use strongroom_protocol::{Address, RequesterSecretName};
+use strongroom_protocol::{Address, RequesterSecretName, UnixSeconds};
 use url::Url;
 
 use crate::chains::ChainName;
@@ -19,10 +20,10 @@ const SMS: &str = "SMS options";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for check commands: the secret is there
+  0  done; for check commands: the secret is there; for evidence: the policy accepts it
   1  trouble: it could not be done or found out; trying again may help
   2  the command line is wrong
-  3  refused: the wallet is not allowed to do this
+  3  refused: the wallet is not allowed to do this; for evidence: it is not good enough
   4  not found; for check commands: the secret is not there
   5  already there, and not replaced
   6  a file, value or setting that was given is not acceptable
@@ -31,6 +32,19 @@ Exit codes:
 Every command takes --json: the answer is then one JSON object on standard output, an error is one
 JSON object on standard error. Secrets and passwords are read from files, standard input or hidden
 prompts, never from arguments.";
+
+const INSPECT_EXIT_CODES: &str = "\
+Exit codes:
+  0  accepted: authentic, every rule of the policy passed, and the report data is the one given.
+     Without --report-data the last part is not known: it may have been made for anything
+  3  refused: not authentic, made for other report data, or a rule failed; the first reason is told
+  1  undecided: the endorsements are missing, expired, damaged or for another platform
+  6  a file is not what it should be: nothing was judged
+
+An envelope is a JSON object of kind (sgx, tdx, snp or nitro), document (base64) and, for TDX,
+event_log (JSON as text). Endorsements are Intel's collateral as one JSON object, as its tools and
+verification libraries keep it; for AMD the certificates of chip and issuer, and the revocation
+list, in DER or PEM; or the files that the service keeps. Nitro needs none.";
 
 /// Keeps confidential assets of iExec apps, datasets and requesters in a Strongroom (or any iExec) SMS.
 #[derive(Debug, Parser)]
@@ -81,6 +95,9 @@ pub(crate) enum Command {
     /// The key for which results are encrypted
     #[command(subcommand, arg_required_else_help = true)]
     Result(ResultCommand),
+    /// What an enclave proves
+    #[command(subcommand, arg_required_else_help = true)]
+    Evidence(EvidenceCommand),
     /// Print the completion script of a shell
     Completion {
         /// The shell that will read it
@@ -286,6 +303,50 @@ Pairs are never overwritten: results that are already encrypted need the old one
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// Say what a piece of evidence is, what of it is authentic, and how each rule of a policy judges it. Uses no network
+    #[command(after_help = INSPECT_EXIT_CODES)]
+    Inspect(Box<Inspect>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The evidence: an envelope (JSON), or a quote, report or Nitro document as it is
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// What a document without envelope is: sgx, tdx, snp or nitro [default: told by its first bytes]
+    #[arg(long)]
+    pub(crate) kind: Option<EvidenceKind>,
+    /// Event log of a TDX quote without envelope (JSON)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) event_log: Option<PathBuf>,
+    /// What the vendor says about the platform: a file, or a folder of which the files that fit are used
+    #[arg(long, value_name = "FILE|FOLDER", value_hint = ValueHint::AnyPath)]
+    pub(crate) endorsements: Option<PathBuf>,
+    /// When the endorsements were fetched, as for --at [default: as their files say, else when Intel issued them; AMD's
+    /// certificates do not say]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) fetched_at: Option<UnixSeconds>,
+    /// Judge as of this time: seconds since 1970, or a date like 2025-07-19T04:40:00Z [default: now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) at: Option<UnixSeconds>,
+    /// The report data that the evidence must carry: 128 hex digits [default: not checked, and said so]
+    #[arg(long, value_name = "HEX", value_parser = report_data)]
+    pub(crate) report_data: Option<[u8; 64]>,
+    /// The rules, TOML or JSON [default: those for production]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+    /// Approved operating-system images of TDX guests, TOML or JSON; one that is not in it is refused [default: not judged]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) images: Option<PathBuf>,
+    /// Also trust this root of a simulator (DER), named as `strongroom-simulator roots` does: intel.der, amd-milan.der,
+    /// aws.der…; may be given several times. What is below it stays marked as simulated
+    #[cfg(feature = "development-anchors")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) root: Vec<PathBuf>,
+}
+
 /// What every command that pushes a value takes.
 #[derive(Debug, Args)]
 pub(crate) struct Push {
@@ -353,6 +414,19 @@ pub(crate) struct Service {
     pub(crate) retries: u32,
 }
 
+fn time(text: &str) -> Result<UnixSeconds, &'static str> {
+    let as_date = || u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_second()).ok();
+    let seconds = text.parse().ok().or_else(as_date);
+    seconds.map(UnixSeconds).ok_or("write seconds since 1970, or a date with its time zone like 2025-07-19T04:40:00Z")
+}
+
+fn report_data(text: &str) -> Result<[u8; 64], &'static str> {
+    let mut bytes = [0; 64];
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| "report data is 64 bytes: write 128 hex digits")?;
+    Ok(bytes)
+}
+
 fn address(text: &str) -> Result<Address, ParseAddressError> {
     parse_checked(text)
 }
@@ -365,6 +439,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_seconds_or_a_date_with_its_zone() {
+        for text in ["1752900000", "2025-07-19T04:40:00Z", "2025-07-19T06:40:00+02:00", "2025-07-19 04:40:00Z"] {
+            assert_eq!(time(text), Ok(UnixSeconds(1_752_900_000)), "{text}");
+        }
+        for text in ["", "now", "-1", "2025-07-19", "2025-07-19T04:40:00", "1969-12-31T23:59:59Z"] {
+            assert!(time(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod completion;
+pub(crate) mod evidence;
 pub(crate) mod result;
 pub(crate) mod secret;
 pub(crate) mod wallet;
@@ -44,6 +45,7 @@ pub(crate) fn run(session: &Session<'_>, command: Command) -> Result<Answer, Cli
             secret::check_dataset(session, dataset, &service)
         }
         Command::Result(command) => result::run(session, command),
+        Command::Evidence(command) => evidence::run(session, command),
         Command::Completion { shell } => Ok(completion::script(shell)),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::chains::SmsUrlError;
 use crate::config::ConfigError;
+use crate::inspect::InspectError;
 use crate::keystore::KeystoreError;
 use crate::result_key::ResultKeyError;
 use crate::secret_input::SecretInputError;
@@ -40,6 +41,9 @@ pub(crate) enum CliError {
     /// The key for results.
     #[error(transparent)]
     ResultKey(#[from] ResultKeyError),
+    /// Evidence, or what it was to be judged with.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// What was to be imported is no key.
     #[error("this is neither a private key nor a wallet file")]
     NotAPrivateKey,

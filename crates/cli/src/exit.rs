@@ -4,6 +4,7 @@
 use crate::chains::{ChainName, SmsUrlError};
 use crate::config::ConfigError;
 use crate::error::CliError;
+use crate::inspect::InspectError;
 use crate::keystore::KeystoreError;
 use crate::result_key::ResultKeyError;
 use crate::secret_input::SecretInputError;
@@ -14,13 +15,13 @@ use crate::wallet::WalletError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Done; for check commands: the secret is there.
+    /// Done; for check commands: the secret is there; for evidence: it is accepted.
     Done = 0,
-    /// It could not be done or found out; trying again may help.
+    /// It could not be done or found out; trying again may help. For evidence: other endorsements may help.
     Trouble = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The wallet is not allowed to do this.
+    /// The wallet is not allowed to do this; for evidence: it is not good enough.
     Refused = 3,
     /// Not found; for check commands: the secret is not there.
     NotFound = 4,
@@ -82,6 +83,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         CliError::SmsUrl(error) => sms_url(error),
         CliError::Sms(error) => sms(error),
         CliError::ResultKey(error) => result_key(error),
+        CliError::Inspect(error) => inspect(error),
         CliError::NotAPrivateKey => {
             Explanation::new(Exit::Invalid, "give 64 hex digits, with or without 0x, or a wallet file (JSON)")
         }
@@ -264,4 +266,29 @@ fn result_key(error: &ResultKeyError) -> Explanation {
         }
         ResultKeyError::Generation(_) | ResultKeyError::Encoding(_) => Explanation::bare(Exit::Trouble),
     }
+}
+
+fn inspect(error: &InspectError) -> Explanation {
+    let remedy = match error {
+        InspectError::Unreadable { .. } => "check the file's name and permissions",
+        InspectError::TooLarge { .. } => "check that it is the right file",
+        InspectError::Unrecognised { .. } => "decode hex or base64 first; for a damaged one say what it is with --kind",
+        InspectError::Malformed { .. } => "check that it was copied whole and is of this kind (--kind says otherwise)",
+        InspectError::OtherKind { .. } => "leave --kind out, or give the document without its envelope",
+        InspectError::TwoEventLogs { .. } => "leave --event-log out, or give the quote without its envelope",
+        InspectError::EventLog { .. } => "only a TDX quote has one: the JSON array that the guest agent answers",
+        InspectError::NotEndorsements { .. }
+        | InspectError::Endorsements { .. }
+        | InspectError::NoChip { .. }
+        | InspectError::TooManyFiles { .. } => {
+            "strongroom evidence inspect --help says which files serve; name one of them instead of its folder"
+        }
+        InspectError::Policy { .. } => "correct it there; a policy begins with version = 1",
+        InspectError::Images { .. } => "correct it there: [[images]] with name, mrtd, rtmr0 (a list), rtmr1, rtmr2",
+        #[cfg(feature = "development-anchors")]
+        InspectError::RootName { .. } => {
+            "name it as strongroom-simulator roots does: intel.der, amd-milan.der, amd-genoa.der, amd-turin.der, aws.der"
+        }
+    };
+    Explanation::new(Exit::Invalid, remedy)
 }

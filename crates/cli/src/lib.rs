@@ -1,9 +1,9 @@
-//! The `strongroom` command: the hands of owners, buyers and auditors. It keeps wallets, knows networks, and pushes secrets to
-//! an SMS as the stock clients do.
+//! The `strongroom` command: the hands of owners, buyers and auditors. It keeps wallets, knows networks, pushes secrets to an
+//! SMS as the stock clients do, and says what evidence of an enclave is worth.
 //!
-//! Exit codes (a promise to scripts, also in `--help`): 0 done, and for check commands "it is there"; 1 trouble, worth another
-//! try; 2 wrong command line; 3 refused; 4 not found, and for check commands "it is not there"; 5 already there; 6 something
-//! given is not acceptable; 7 the wallet stays locked.
+//! Exit codes (a promise to scripts, also in `--help`): 0 done, for check commands "it is there", for evidence "accepted"; 1
+//! trouble, worth another try; 2 wrong command line; 3 refused; 4 not found, and for check commands "it is not there"; 5 already
+//! there; 6 something given is not acceptable; 7 the wallet stays locked.
 //!
 //! A secret or password never comes from an argument and never goes to the screen, a log or (unencrypted) a file. With
 //! `--json` each command answers with one JSON object.
@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod error;
 mod exit;
+mod inspect;
 mod keystore;
 mod output;
 mod private_file;
@@ -44,7 +45,7 @@ pub struct Surroundings {
     pub data_folder: Option<PathBuf>,
     /// The user's home.
     pub home_folder: Option<PathBuf>,
-    /// The time. Only names of new wallet files depend on it.
+    /// The time. Only names of new wallet files and judgements of evidence depend on it.
     pub now: UnixSeconds,
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod chains;
+mod evidence;
 mod help;
 mod home;
 mod prompts;
