@@ -9,8 +9,8 @@ use crate::contracts::{Registry, Rlc};
 use crate::deploy::{Chain, token_id};
 use crate::node::{NodeError, Unsent, event};
 
-/// Gas for the creation of a dataset with short texts. It takes 0.3 million.
-const CREATE_DATASET_GAS: u64 = 500_000;
+/// Gas for the creation of a dataset with short texts, which takes 0.57 million.
+const CREATE_DATASET_GAS: u64 = 900_000;
 
 /// What an app is made of. The same values for the same owner cannot be used twice: the address derives from them.
 #[derive(Clone, Debug)]

@@ -20,6 +20,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const WARM_UP_CONNECTIONS: usize = 16;
 /// Until all those questions are answered.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// Gas of each block while datasets are registered: room for about a thousand.
+const REGISTRATION_GAS: u64 = 1_000_000_000;
 
 #[derive(Args)]
 pub(crate) struct Push {
@@ -137,7 +139,10 @@ async fn register(network: &Devnet, pusher: &Pusher, prefix: &str, count: u32) -
     let chain = network.chain()?;
     let payer = development_accounts()[1].signer();
     let names = (0..count).map(|number| Dataset::named(&format!("{prefix}-{number}")));
-    Ok(chain.create_datasets_for(&payer, pusher.address(), names).await?)
+    chain.node.mine_in_bulk(Some((Duration::from_secs(1), REGISTRATION_GAS))).await?;
+    let datasets = chain.create_datasets_for(&payer, pusher.address(), names).await?;
+    chain.node.mine_in_bulk(None).await?;
+    Ok(datasets)
 }
 
 /// A run whose secrets were not all stored says nothing.
