@@ -19,7 +19,7 @@ pub struct AttestationConfig {
     /// Rules for platforms (TOML). Default: the production rules.
     #[serde(deserialize_with = "optional_path")]
     pub policy_file: Option<PathBuf>,
-    /// Approved images of TDX guests (TOML, a table `[[image]]` each: `name`, `mrtd`, `rtmr0`, `rtmr1`, `rtmr2`).
+    /// Approved images of TDX guests (TOML, a table `[[images]]` each, as `strongroom evidence inspect --images` reads: `name`, `mrtd`, `rtmr0`, `rtmr1`, `rtmr2`).
     #[serde(deserialize_with = "optional_path")]
     pub images_file: Option<PathBuf>,
     /// Folder in which endorsements are kept between runs; sets that are put there by hand are taken in at the start.

@@ -179,12 +179,12 @@ fn policy(config: &AttestationConfig) -> Result<Policy, SetupError> {
 #[serde(deny_unknown_fields)]
 struct ImagesFile {
     #[serde(default)]
-    image: Vec<ApprovedImage>,
+    images: Vec<ApprovedImage>,
 }
 
 fn images(config: &AttestationConfig) -> Result<ApprovedImages, SetupError> {
     let Some(path) = &config.images_file else { return Ok(ApprovedImages::default()) };
-    Ok(read_toml::<ImagesFile>(path)?.image.into_iter().collect())
+    Ok(read_toml::<ImagesFile>(path)?.images.into_iter().collect())
 }
 
 fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, SetupError> {
@@ -231,7 +231,7 @@ mod tests {
         assert!(missing.to_string().contains("/nonexistent/policy.toml"), "{missing}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("images.toml");
-        std::fs::write(&path, "[[image]]\nname = 1").unwrap();
+        std::fs::write(&path, "[[images]]\nname = 1").unwrap();
         let malformed = images(&config(&format!("images_file = {path:?}"))).unwrap_err();
         assert!(malformed.to_string().contains("line 2"), "{malformed}");
     }
