@@ -1,10 +1,10 @@
 //! Enclave challenges and sessions, as the stock scheduler and worker ask for them.
 
-use strongroom_grant::{Finding, Refusal};
+use strongroom_grant::{Finding, Refusal, TaskFacts};
 use strongroom_protocol::challenge::{enclave_challenge_request, workerpool_authorization};
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Address, Framework, Session, SessionId, Signature, TaskId, UnixSeconds};
-use strongroom_store::StoreError;
+use strongroom_store::{Store, StoreError};
 
 use super::Releases;
 use crate::owners::ReadOwnersError;
@@ -97,15 +97,7 @@ impl Releases {
             return Err(SessionError::NotByWorker);
         }
         let store = vault.store()?;
-        let chain = self.tasks.snapshot(request.task, now).await?.ok_or(SessionError::NoTask)?;
-        let session = Session {
-            id: SessionId::from_random(random, request.task),
-            worker: request.worker,
-            enclave_challenge: request.enclave_challenge,
-            pool_signature: request.pool_signature,
-            expires: chain.task.final_deadline,
-        };
-        let facts = self.facts(&store, chain, session, now).await?;
+        let facts = self.session_facts(&store, request, random, now).await?;
         strongroom_grant::admit(&facts)?;
         match facts.chain.deal.tag.framework() {
             Some(asked) if asked != served => return Err(SessionError::OtherFramework { asked, served }),
@@ -123,14 +115,25 @@ impl Releases {
         now: UnixSeconds,
     ) -> Result<Vec<Finding>, SessionError> {
         let store = vault.store()?;
+        Ok(strongroom_grant::explain_session(&self.session_facts(&store, request, [0; 10], now).await?))
+    }
+
+    /// What is known about the session that a request would make.
+    async fn session_facts(
+        &self,
+        store: &Store,
+        request: &SessionRequest,
+        random: [u8; 10],
+        now: UnixSeconds,
+    ) -> Result<TaskFacts, SessionError> {
         let chain = self.tasks.snapshot(request.task, now).await?.ok_or(SessionError::NoTask)?;
         let session = Session {
-            id: SessionId::from_random([0; 10], request.task),
+            id: SessionId::from_random(random, request.task),
             worker: request.worker,
             enclave_challenge: request.enclave_challenge,
             pool_signature: request.pool_signature,
             expires: chain.task.final_deadline,
         };
-        Ok(strongroom_grant::explain_session(&self.facts(&store, chain, session, now).await?))
+        Ok(self.facts(store, chain, session, now).await?)
     }
 }
