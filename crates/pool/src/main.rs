@@ -1,0 +1,3 @@
+//! `strongroom-pool`: scheduler and worker of one workerpool.
+
+fn main() {}
