@@ -186,3 +186,31 @@ struct OneKind {
     added_since_start_count: u64,
     cached_secrets_count: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of `text` that look like metrics of ours.
+    fn named(text: &str) -> impl Iterator<Item = &str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("strongroom_") && *word != "strongroom_sms")
+    }
+
+    #[test]
+    fn alerts_and_board_name_only_metrics_that_are_exported() {
+        let metrics = Metrics::new();
+        metrics.observe_request("GET", "/version", 200, Duration::from_millis(1));
+        let exported = String::from_utf8(metrics.prometheus_text()).unwrap();
+        for text in [
+            include_str!("../../../packaging/monitoring/rules.yml"),
+            include_str!("../../../packaging/monitoring/grafana.json"),
+            include_str!("../../../docs/operations/monitoring.md"),
+        ] {
+            assert!(named(text).count() > 3);
+            for name in named(text) {
+                assert!(exported.contains(name), "{name} is not exported");
+            }
+        }
+    }
+}
