@@ -15,7 +15,6 @@ mod config;
 mod error;
 mod exit;
 mod inspect;
-mod keystore;
 mod output;
 mod private_file;
 mod result_key;
@@ -29,6 +28,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
+use strongroom_keystore as keystore;
 use strongroom_protocol::UnixSeconds;
 
 use crate::arguments::Arguments;

@@ -44,7 +44,7 @@ impl Home {
     /// With a wallet `me` of [`ADDRESS`] and the network `devnet`, whose SMS is `sms`, in use.
     pub(crate) fn ready_for(sms: &StandInSms) -> Self {
         let home = Self::new();
-        let keystore = include_str!("../../testdata/keystores/ethers-small.json");
+        let keystore = include_str!("../../../keystore/testdata/keystores/ethers-small.json");
         fs::create_dir_all(home.wallets()).unwrap();
         fs::write(home.wallets().join("me.json"), keystore).unwrap();
         home.run(&[

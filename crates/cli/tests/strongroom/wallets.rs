@@ -79,7 +79,7 @@ fn a_private_key_is_imported_from_a_pipe_or_a_file() {
 fn a_wallet_file_of_ethers_is_imported_under_its_password() {
     let sms = StandInSms::start().owned(ASSET, ADDRESS);
     let home = Home::ready_for(&sms);
-    let theirs = home.write("theirs", include_str!("../../testdata/keystores/ethers-standard.json"));
+    let theirs = home.write("theirs", include_str!("../../../keystore/testdata/keystores/ethers-standard.json"));
     home.sign("", &[&["wallet", "import", "mine", "--from-file", &theirs][..], &CHEAP].concat()).ends_with(0);
     home.sign(CANARY, &["app", "push-secret", ASSET, "--wallet", "mine"]).ends_with(0);
     let wrong = home.write("wrong", "wrong");
@@ -93,7 +93,10 @@ fn the_wallets_of_geth_and_iexec_are_used_where_they_are() {
     let home = Home::ready_for(&sms);
     fs::remove_dir_all(home.wallets()).unwrap();
     let name = "UTC--2026-01-31T12-00-00.000000000Z--1a642f0E3c3aF545E7AcBD38b07251B3990914F1";
-    home.write(&format!(".ethereum/keystore/{name}"), include_str!("../../testdata/keystores/ethers-standard.json"));
+    home.write(
+        &format!(".ethereum/keystore/{name}"),
+        include_str!("../../../keystore/testdata/keystores/ethers-standard.json"),
+    );
     let shown = home.run(&["wallet", "show", "--keystore", "ethereum", "--json"]).ends_with(0).json();
     assert_eq!((&shown["wallet"]["name"], &shown["wallet"]["address"]), (&name.into(), &ADDRESS.into()));
     for choice in [name, ADDRESS, &ADDRESS.to_lowercase()] {

@@ -17,20 +17,20 @@ fn fixture(text: &str) -> Keystore {
 
 #[test]
 fn the_same_salt_and_vector_give_the_same_bytes_as_ethers() {
-    let theirs = fixture(include_str!("../../testdata/keystores/ethers-small.json"));
+    let theirs = fixture(include_str!("../testdata/keystores/ethers-small.json"));
     let ours = Keystore::encrypt(&key(), PASSWORD, cheap(), &FRESH);
     assert_eq!(ours.to_json(), theirs.to_json());
 }
 
 #[test]
 fn wallets_of_ethers_open_at_their_standard_cost() {
-    let wallet = fixture(include_str!("../../testdata/keystores/ethers-standard.json"));
+    let wallet = fixture(include_str!("../testdata/keystores/ethers-standard.json"));
     assert_eq!(wallet.decrypt(PASSWORD).unwrap().address(), key().address());
 }
 
 #[test]
 fn passwords_are_normalised_as_ethers_does() {
-    let wallet = fixture(include_str!("../../testdata/keystores/ethers-unicode.json"));
+    let wallet = fixture(include_str!("../testdata/keystores/ethers-unicode.json"));
     for spelling in ["pässwörd\u{212b}", "pässwörd\u{c5}", "pa\u{308}sswo\u{308}rdA\u{30a}"] {
         assert_eq!(wallet.decrypt(spelling).unwrap().address(), key().address(), "{spelling}");
     }
@@ -52,7 +52,7 @@ fn passwords_that_geth_did_not_normalise_open_too() {
 
 #[test]
 fn the_pbkdf2_example_of_the_specification_opens() {
-    let wallet = fixture(include_str!("../../testdata/keystores/pbkdf2-test-vector.json"));
+    let wallet = fixture(include_str!("../testdata/keystores/pbkdf2-test-vector.json"));
     assert_eq!(wallet.claimed_address(), None);
     let expected = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d";
     assert_eq!(hex::encode(wallet.decrypt("testpassword").unwrap().expose_secret().as_ref()), expected);
@@ -109,7 +109,7 @@ fn a_file_cannot_make_us_work_without_bound() {
         let refused = fixture(&good.replace(from, to)).decrypt(PASSWORD);
         assert!(matches!(refused, Err(KeystoreError::TooCostly)), "{from} → {to}: {refused:?}");
     }
-    let slow = include_str!("../../testdata/keystores/pbkdf2-test-vector.json").replace("262144", "4294967295");
+    let slow = include_str!("../testdata/keystores/pbkdf2-test-vector.json").replace("262144", "4294967295");
     assert!(matches!(fixture(&slow).decrypt(PASSWORD), Err(KeystoreError::TooCostly)));
 }
 

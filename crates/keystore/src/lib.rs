@@ -1,7 +1,7 @@
 //! Wallet files in "Web3 Secret Storage" version 3, as geth, ethers and the stock `iexec` command write and read them.
 //!
 //! Turns a private key and a password into such a file and back. Pure apart from its cost: randomness is an argument,
-//! files are the business of [`crate::wallet`].
+//! files are the business of the caller.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -19,11 +19,11 @@ type Aes128Ctr = ctr::Ctr128BE<aes::Aes128>;
 
 /// The work that one guess of a password costs, as the `n` of scrypt with r = 8 and p = 1. Memory is 1024 · n bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ScryptCost(u8);
+pub struct ScryptCost(u8);
 
 impl ScryptCost {
     /// n = 131072, what ethers and the stock `iexec` command use: 128 MiB and about half a second.
-    pub(crate) const STANDARD: Self = Self(17);
+    pub const STANDARD: Self = Self(17);
 
     fn n(self) -> u64 {
         1 << self.0
@@ -40,7 +40,7 @@ impl fmt::Display for ScryptCost {
 /// The text is not a cost we would accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the cost must be a power of two from 1024 to 1048576")]
-pub(crate) struct ParseScryptCostError;
+pub struct ParseScryptCostError;
 
 impl FromStr for ScryptCost {
     type Err = ParseScryptCostError;
@@ -57,7 +57,7 @@ const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
 /// Why a wallet file cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeystoreError {
+pub enum KeystoreError {
     /// No JSON, or not the members of version 3.
     #[error("this is not a wallet file in the Web3 Secret Storage format")]
     NotAKeystore(#[source] serde_json::Error),
@@ -86,7 +86,7 @@ pub(crate) enum KeystoreError {
 
 /// The file, as JSON. Members that are not named here (`x-ethers`, for one) are ignored when read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Keystore {
+pub struct Keystore {
     /// 40 hex digits. Some programs leave it out for privacy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<String>,
@@ -120,13 +120,13 @@ enum Kdf {
 }
 
 /// The random bytes that one wallet file needs.
-pub(crate) struct Freshness {
+pub struct Freshness {
     /// Salt of the password, public.
-    pub(crate) salt: [u8; 32],
+    pub salt: [u8; 32],
     /// Counter block of the cipher, public.
-    pub(crate) iv: [u8; 16],
+    pub iv: [u8; 16],
     /// Becomes the `id`, a version 4 UUID without meaning.
-    pub(crate) id: [u8; 16],
+    pub id: [u8; 16],
 }
 
 /// 32 bytes from the password: the first 16 are the cipher's key, the last 16 the authentication key.
@@ -134,7 +134,7 @@ type DerivedKey = Zeroizing<[u8; 32]>;
 
 impl Keystore {
     /// Encrypts `key` under `password`. Slow on purpose, see [`ScryptCost`].
-    pub(crate) fn encrypt(key: &SigningKey, password: &str, cost: ScryptCost, fresh: &Freshness) -> Self {
+    pub fn encrypt(key: &SigningKey, password: &str, cost: ScryptCost, fresh: &Freshness) -> Self {
         let params = scrypt::Params::new(cost.0, 8, 1, 32).expect("every ScryptCost is valid with r = 8 and p = 1");
         let derived = scrypt_key(&normalised(password), &fresh.salt, &params);
         let mut ciphertext = key.expose_secret();
@@ -154,7 +154,7 @@ impl Keystore {
     }
 
     /// Reads a file. Whether its algorithms are known is found out by [`Self::decrypt`].
-    pub(crate) fn from_json(text: &[u8]) -> Result<Self, KeystoreError> {
+    pub fn from_json(text: &[u8]) -> Result<Self, KeystoreError> {
         /// Asked first, so that a version 1 file is told from something that is no wallet at all.
         #[derive(Deserialize)]
         struct Version {
@@ -168,14 +168,14 @@ impl Keystore {
     }
 
     /// The file's text, with a final line break.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings and numbers always serialise");
         text.push('\n');
         text
     }
 
     /// The address that the file claims, without proof until it is opened. `None` if it claims none.
-    pub(crate) fn claimed_address(&self) -> Option<Address> {
+    pub fn claimed_address(&self) -> Option<Address> {
         let text = self.address.as_deref()?;
         let digits = text.strip_prefix("0x").unwrap_or(text);
         parse_any_case(&format!("0x{digits}")).ok()
@@ -183,7 +183,7 @@ impl Keystore {
 
     /// Opens the file. ethers normalises passwords (NFKC) and geth does not, so a password that differs between the two
     /// is tried both ways.
-    pub(crate) fn decrypt(&self, password: &str) -> Result<SigningKey, KeystoreError> {
+    pub fn decrypt(&self, password: &str) -> Result<SigningKey, KeystoreError> {
         let normal = normalised(password);
         let key = match self.decrypt_exactly(&normal) {
             Err(KeystoreError::WrongPassword) if normal.as_str() != password => self.decrypt_exactly(password),
