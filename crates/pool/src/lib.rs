@@ -1,1 +1,25 @@
-//! Scheduler and worker of one workerpool, as a library for tests and tools.
+//! The pool: scheduler and worker of one workerpool. Watches its deals, runs bought tasks in enclaves, and has their results
+//! settled on chain.
+//!
+//! - [`lifecycle`]: the life of a task, as a table. [`judge`]: which deals are worth their gas.
+//! - [`store`]: what is remembered. [`engine`]: moves every task on. [`watch`]: finds new ones.
+//! - [`scheduler`], [`worker`]: the halves, each with its key. [`room`]: how many enclaves at once.
+//! - [`outside`]: chain, services, enclaves and time as the engine sees them.
+//!
+//! It cannot open a stored secret: what the enclave gets passes through it sealed.
+
+pub mod cause;
+mod command_line;
+pub mod engine;
+pub mod judge;
+pub mod lifecycle;
+pub mod metrics;
+pub mod outside;
+pub mod room;
+pub mod scheduler;
+pub mod store;
+pub mod task;
+#[cfg(test)]
+mod test_support;
+pub mod watch;
+pub mod worker;

@@ -1,0 +1,43 @@
+//! What tests of several modules need.
+
+use alloy_primitives::{B256, U256};
+use strongroom_protocol::snapshot::{App, Deal, DealAsset};
+use strongroom_protocol::{Address, Tag, UnixSeconds};
+
+use crate::outside::DealView;
+
+/// A TDX deal of one task with these parameters, matched at second 1,000,000, in a category of 300 s.
+pub(crate) fn deal_view(params: &str) -> DealView {
+    let asset = |byte| DealAsset {
+        address: Address::repeat_byte(byte),
+        owner: Address::repeat_byte(byte + 0x11),
+        price: U256::ZERO,
+    };
+    DealView {
+        deal: Deal {
+            id: B256::repeat_byte(0xdd).into(),
+            app: asset(0x11),
+            dataset: None,
+            workerpool: asset(0x33),
+            trust: U256::from(1),
+            category: U256::ZERO,
+            tag: Tag(B256::with_last_byte(9)),
+            requester: Address::repeat_byte(0x55),
+            beneficiary: Address::repeat_byte(0x55),
+            callback: None,
+            params: params.to_owned(),
+            start_time: UnixSeconds(1_000_000),
+            bot_first: 0,
+            bot_size: 1,
+        },
+        category_seconds: 300,
+        app: App {
+            address: Address::repeat_byte(0x11),
+            owner: Address::repeat_byte(0x22),
+            multiaddr: b"registry.example/app:1".to_vec(),
+            checksum: B256::repeat_byte(0xcc),
+            mrenclave: vec![],
+        },
+        dataset: None,
+    }
+}
