@@ -129,6 +129,50 @@ pub struct Dataset {
     pub checksum: B256,
 }
 
+/// A dataset order of a bulk slice, as its signer wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkOrder {
+    /// The dataset's address as text, case included.
+    pub name: String,
+    /// The dataset.
+    pub dataset: Address,
+    /// Price of one use in nRLC.
+    pub price: U256,
+    /// How many uses the order is good for.
+    pub volume: U256,
+    /// What the deal's tag must ask for.
+    pub tag: B256,
+    /// The only app or whitelist; zero for any.
+    pub app_restrict: Address,
+    /// The only workerpool or whitelist; zero for any.
+    pub workerpool_restrict: Address,
+    /// The only requester or whitelist; zero for any.
+    pub requester_restrict: Address,
+    /// Makes orders distinct.
+    pub salt: B256,
+    /// By the dataset's owner; the hub judges it.
+    pub signature: Vec<u8>,
+}
+
+/// One dataset order of a bulk slice: what its signer wrote, and what the chain says about it at the block of the task's
+/// snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkDataset {
+    /// The dataset's address as the order writes it, case included: the name under which the app finds the file.
+    pub name: String,
+    /// The same, read.
+    pub address: Address,
+    /// Price of one use in nRLC.
+    pub price: U256,
+    /// How many uses the order is good for.
+    pub volume: U256,
+    /// The dataset there; `None` when there is none.
+    pub dataset: Option<Dataset>,
+    /// Whether the hub finds the order compatible with the deal (neither revoked nor used up, signed by the dataset's owner,
+    /// its restrictions and tag met), or what the hub says against it.
+    pub compatible: Result<(), String>,
+}
+
 /// All the chain says about one task, at one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSnapshot {
