@@ -7,10 +7,11 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use strongroom_protocol::signature::{Signature, eip191_digest};
-use strongroom_protocol::snapshot::{Block, TaskSnapshot};
-use strongroom_protocol::{TaskId, UnixSeconds};
+use strongroom_protocol::snapshot::{Block, BulkDataset, BulkOrder, TaskSnapshot};
+use strongroom_protocol::{DealId, TaskId, UnixSeconds};
 use tokio::time::Instant;
 
+use crate::bulk;
 use crate::config::{ChainConfig, ChainConfigError};
 use crate::contracts::{domainCall, isRegisteredCall, isValidSignatureCall};
 use crate::endpoints::{EndpointHealth, Endpoints};
@@ -158,6 +159,19 @@ impl Chain {
             snapshot::read_snapshot(block, task, &reading)
         };
         self.look(Option::is_some, read_at).await
+    }
+
+    /// What the chain says, at the very `block` of a snapshot, about the dataset orders of a bulk slice for `deal`, in one
+    /// round trip. At most [`MAX_BULK_ORDERS`](crate::MAX_BULK_ORDERS) orders.
+    pub async fn bulk(
+        &self,
+        block: Block,
+        deal: DealId,
+        orders: Vec<BulkOrder>,
+    ) -> Result<Vec<BulkDataset>, ChainError> {
+        let steps = bulk::bulk_steps(self.shared.config.hub, deal, &orders);
+        let reading = self.read_at(&block, &steps).await?;
+        bulk::read_bulk(orders, &reading)
     }
 
     fn refuse_old(&self, block: &Block, now: UnixSeconds) -> Result<(), ChainError> {

@@ -66,6 +66,20 @@ sol! {
     struct Workerpool { address owner; bytes description; uint256 workerStakeRatio; uint256 schedulerRewardRatio; }
     function viewWorkerpool(address workerpool) external view returns (Workerpool workerpool);
 
+    // Orders of a bulk slice. The text of the reason is declared as bytes, like all texts here.
+    struct DatasetOrder {
+        address dataset;
+        uint256 datasetprice;
+        uint256 volume;
+        bytes32 tag;
+        address apprestrict;
+        address workerpoolrestrict;
+        address requesterrestrict;
+        bytes32 salt;
+        bytes sign;
+    }
+    function assertDatasetDealCompatibility(DatasetOrder order, bytes32 deal) external view;
+
     // The registries: ERC-721, where the number of a token is the address of the resource.
     function isRegistered(address entry) external view returns (bool registered);
     function ownerOf(uint256 tokenId) external view returns (address owner);

@@ -4,6 +4,7 @@
 //! ([`mod@reader`]), pinned to the hash of one block. "Not registered" is an answer; a [`ChainError`] means that we could not find
 //! out, and never stands for a "no".
 
+mod bulk;
 mod chain;
 mod config;
 mod contracts;
@@ -18,6 +19,7 @@ mod snapshot;
 #[cfg(test)]
 mod fake_node;
 
+pub use bulk::{MAX_BULK_ORDERS, MAX_ORDER_SIGNATURE_BYTES};
 pub use chain::Chain;
 pub use config::{ChainConfig, ChainConfigError};
 pub use endpoints::EndpointHealth;

@@ -20,8 +20,8 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 
 const POINTERS: u16 = 0;
-const CALLDATA: u16 = 0x200;
-const OUTPUT: u16 = 0x800;
+const CALLDATA: u16 = 0x2000;
+const OUTPUT: u16 = 0x2800;
 
 /// More steps would run into [`CALLDATA`].
 const MAX_STEPS: usize = ((CALLDATA - POINTERS) / 32) as usize;
@@ -57,6 +57,8 @@ enum Keep {
     All,
     /// The first 32 bytes, or nothing if there are fewer: for one-word answers, and for contracts that anybody may have written.
     OneWord,
+    /// One word that says whether the call succeeded, then all it returned: for calls whose failure is an answer.
+    Outcome,
 }
 
 /// One step of a program.
@@ -87,6 +89,20 @@ impl Step {
                 selector: C::SELECTOR,
                 arguments,
                 keep: Keep::OneWord,
+                gas: None,
+            },
+        }
+    }
+
+    /// Calls function `C` of `target`, where a failure is an answer too: the answer is one word, 1 or 0 for success or failure,
+    /// and then what was returned or the reason that was given.
+    pub(crate) fn attempt<C: SolCall>(target: impl Into<Word>, arguments: Vec<Word>) -> Self {
+        Self {
+            kind: Kind::Call {
+                target: target.into(),
+                selector: C::SELECTOR,
+                arguments,
+                keep: Keep::Outcome,
                 gas: None,
             },
         }
@@ -124,6 +140,7 @@ mod op {
     pub(super) const DUP1: u8 = 0x80;
     pub(super) const DUP2: u8 = 0x81;
     pub(super) const DUP3: u8 = 0x82;
+    pub(super) const DUP4: u8 = 0x83;
     pub(super) const SWAP1: u8 = 0x90;
     pub(super) const RETURN: u8 = 0xf3;
     pub(super) const STATICCALL: u8 = 0xfa;
@@ -190,9 +207,14 @@ impl Code {
                     Some(gas) => self.push(*gas),
                     None => self.ops(&[op::GAS]),
                 }
-                self.ops(&[op::STATICCALL, op::DUP1]); // [end, success, success]
+                self.ops(&[op::STATICCALL]); // [end, success]
+                if *keep == Keep::Outcome {
+                    self.keep_outcome(index);
+                    return;
+                }
+                self.ops(&[op::DUP1]); // [end, success, success]
                 match keep {
-                    Keep::All => self.ops(&[op::RETURNDATASIZE]),
+                    Keep::All | Keep::Outcome => self.ops(&[op::RETURNDATASIZE]),
                     Keep::OneWord => {
                         self.push(31_u8);
                         self.ops(&[op::RETURNDATASIZE, op::GT]); // [.., size > 31]
@@ -228,6 +250,27 @@ impl Code {
         }
     }
 
+    /// [end, success] → [end]
+    fn keep_outcome(&mut self, index: usize) {
+        self.push(1_u8);
+        self.ops(&[op::DUP3, op::MSTORE]); // memory[end] = 1; [end, success]
+        self.ops(&[op::RETURNDATASIZE]);
+        self.push(32_u8);
+        self.ops(&[op::ADD, op::DUP1, op::DUP4]);
+        self.push(32_u8);
+        self.ops(&[op::ADD, op::MSTORE]); // memory[end + 32] = length; [end, success, length]
+        self.ops(&[op::SWAP1, op::DUP3]);
+        self.push(64_u8);
+        self.ops(&[op::ADD, op::MSTORE]); // memory[answer] = success; [end, length]
+        self.remember_answer(index, op::DUP2); // [end, length, answer]
+        self.ops(&[op::RETURNDATASIZE]);
+        self.push(0_u8);
+        self.ops(&[op::DUP3]);
+        self.push(32_u8);
+        self.ops(&[op::ADD, op::RETURNDATACOPY]); // [end, length, answer]
+        self.ops(&[op::ADD, op::SWAP1, op::POP]); // [answer + length]
+    }
+
     /// [end, x] → [end, x, answer], where answer = end + 64 is stored as the pointer of the step.
     fn remember_answer(&mut self, index: usize, dup_end: u8) {
         self.ops(&[dup_end]);
@@ -242,7 +285,7 @@ fn pointer_of(step: usize) -> u16 {
     POINTERS + 32 * u16::try_from(step).expect("checked above")
 }
 
-/// The code that makes `steps` in order. Panics if there are more than 16 steps or 47 arguments in one, or if a step uses
+/// The code that makes `steps` in order. Panics if there are more than 256 steps or 63 arguments in one, or if a step uses
 /// an answer that comes after it: programs are written in this crate, so that is a mistake in it.
 pub(crate) fn compile(steps: &[Step]) -> Vec<u8> {
     let mut code = Code::default();
@@ -343,12 +386,12 @@ mod tests {
         let steps = [Step::call::<oneCall>(target, vec![Word::Known(U256::from(5))])];
         let [a, b, c, d] = oneCall::SELECTOR;
         let listing = format!(
-            "46 610800 52 610820 \
-             7f {a:02x}{b:02x}{c:02x}{d:02x}{zeros} 610200 52 \
-             6005 610204 52 \
-             6000 6000 6024 610200 73 {target} 5a fa \
+            "46 612800 52 612820 \
+             7f {a:02x}{b:02x}{c:02x}{d:02x}{zeros} 612000 52 \
+             6005 612004 52 \
+             6000 6000 6024 612000 73 {target} 5a fa \
              80 3d 02 90 82 52 80 82 6020 01 52 81 6040 01 80 6000 52 81 6000 82 3e 01 90 50 \
-             610800 90 03 610800 f3",
+             612800 90 03 612800 f3",
             zeros = "00".repeat(28),
             target = "aa".repeat(20),
         );

@@ -385,3 +385,63 @@ async fn long_texts_on_chain_are_read_whole() {
     };
     network().await.snapshot_equals("long", &terms).await;
 }
+
+#[tokio::test]
+async fn the_orders_of_a_slice_are_judged_by_the_hub_at_the_block_of_the_snapshot() {
+    use strongroom_devnet::contracts::unsigned;
+    use strongroom_protocol::snapshot::BulkOrder;
+
+    let network = network().await;
+    let market = &network.market;
+    let (app, _, deal) = network.deal("bulk", tag::TDX).await;
+    let task = market.initialize(&account(2), deal, 0).await.unwrap();
+    let block = network.snapshot(task).await.unwrap().block;
+    let owner = account(1);
+    let dataset = market.create_dataset(&owner, &Dataset::named("of-the-slice")).await.unwrap();
+    let order = |dataset: Address, app_restrict: Address, signer: &PrivateKeySigner| {
+        let order = unsigned::DatasetOrder {
+            dataset,
+            tag: tag::TDX,
+            apprestrict: app_restrict,
+            volume: U256::MAX,
+            ..Default::default()
+        };
+        let signed = market.sign_dataset_order(signer, &order).unwrap();
+        BulkOrder {
+            name: dataset.to_string(),
+            dataset,
+            price: signed.datasetprice,
+            volume: signed.volume,
+            tag: signed.tag,
+            app_restrict,
+            workerpool_restrict: signed.workerpoolrestrict,
+            requester_restrict: signed.requesterrestrict,
+            salt: signed.salt,
+            signature: signed.sign.to_vec(),
+        }
+    };
+    let orders = vec![
+        order(dataset, Address::ZERO, &owner),
+        order(dataset, app, &owner),
+        order(dataset, dataset, &owner),
+        order(dataset, Address::ZERO, &account(5)),
+        order(account(5).address(), Address::ZERO, &owner),
+    ];
+    // The dataset is younger than the block of the snapshot, so at that block nothing of it is there.
+    let then = network.chain.bulk(block, deal.into(), orders.clone()).await.unwrap();
+    assert!(then.iter().all(|order| order.dataset.is_none() && order.compatible.is_err()), "{then:?}");
+
+    let other_task = market.initialize(&account(2), network.deal("later", tag::TDX).await.2, 0).await.unwrap();
+    let block = network.snapshot(other_task).await.unwrap().block;
+    let now = network.chain.bulk(block, deal.into(), orders).await.unwrap();
+    let shown = now[0].dataset.as_ref().unwrap();
+    assert_eq!((shown.address, shown.owner), (dataset, owner.address()));
+    assert_eq!(shown.checksum, Dataset::named("of-the-slice").checksum);
+    let outcomes: Vec<_> = now.iter().map(|order| order.compatible.clone()).collect();
+    let no = |reason: &str| Err(reason.to_owned());
+    assert_eq!(
+        outcomes[..4],
+        [Ok(()), Ok(()), no("App restriction not satisfied"), no("Invalid dataset order signature")]
+    );
+    assert!(now[4].dataset.is_none());
+}
