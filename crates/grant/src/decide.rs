@@ -8,14 +8,14 @@ use strongroom_protocol::session::SessionId;
 use strongroom_protocol::snapshot::Block;
 use strongroom_protocol::transcript::Transcript;
 
-use crate::checks::{Check, RELEASE_CHECKS, SESSION_CHECKS};
+use crate::checks::{Audience, Check, RELEASE_CHECKS, SESSION_CHECKS};
 use crate::enclave::Identity;
 use crate::facts::{Facts, TaskFacts};
 use crate::plan::{Plan, plan};
 use crate::refusal::Refusal;
 
-/// Proof that a release was allowed. Only [`decide`] makes one, and the store opens secrets for nothing else. It is consumed
-/// when it is recorded: one decision, one record.
+/// Proof that a release was allowed. Only [`decide`] and [`entrust`] make one, and the store opens secrets for nothing else.
+/// It is consumed when it is recorded: one decision, one record.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     transcript: Transcript,
@@ -84,7 +84,7 @@ pub fn decide(facts: &Facts) -> Result<Grant, Refusal> {
         // A confidential VM runs all stages; its guest hands each only its own.
         Identity::Tdx { .. } => whole,
         // The measurement of an SGX app vouches for the app alone.
-        Identity::Sgx { .. } | Identity::Other(_) => whole.for_stage(Stage::App),
+        Identity::Sgx { .. } | Identity::Other(_) | Identity::Keeper(_) => whole.for_stages(&[Stage::App]),
     };
     Ok(Grant {
         transcript: facts.transcript.clone(),
@@ -93,6 +93,35 @@ pub fn decide(facts: &Facts) -> Result<Grant, Refusal> {
         block: facts.task.chain.block,
         identity: facts.enclave.identity.clone(),
         plan,
+    })
+}
+
+/// A secret provisioner that the operator runs for existing enclaves, and that attests each of them itself before it hands
+/// anything on: SCONE CAS, Gramine SPS, a TDX session storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeper {
+    /// Which one, and what it must find measured, for the journal.
+    pub name: String,
+    /// The stages that it starts enclaves for.
+    pub stages: Vec<Stage>,
+    /// Whose evidence the operator lets it believe.
+    pub trust_domain: TrustDomain,
+}
+
+/// Judges whether a task's secrets may be handed to the operator's `keeper`, as the network's services did before there was
+/// evidence. Everything that does not need evidence is checked as in [`decide`]; the operator answers for the keeper.
+pub fn entrust(facts: &TaskFacts, transcript: Transcript, keeper: Keeper) -> Result<Grant, Refusal> {
+    let whole = admit(facts)?;
+    if transcript.session != facts.session.id {
+        return Err(Refusal::BoundToOtherSession);
+    }
+    Ok(Grant {
+        transcript,
+        worker: facts.session.worker,
+        trust_domain: keeper.trust_domain,
+        block: facts.chain.block,
+        identity: Identity::Keeper(keeper.name),
+        plan: whole.for_stages(&keeper.stages),
     })
 }
 
@@ -105,6 +134,8 @@ fn first_failure<F>(checks: &[Check<F>], facts: &F) -> Result<(), Refusal> {
 pub struct Finding {
     /// The check, as a sentence that is true when it passes.
     pub check: &'static str,
+    /// Who may see the rest.
+    pub audience: Audience,
     /// What was compared, and where each side came from.
     pub compared: String,
     /// Why it failed, if it did. [`Refusal::remedy`] says what mends it.
@@ -126,6 +157,7 @@ pub fn explain(facts: &Facts) -> Vec<Finding> {
 fn findings<F>(checks: &[Check<F>], facts: &F) -> Vec<Finding> {
     let run = |check: &Check<F>| Finding {
         check: check.name,
+        audience: check.audience,
         compared: (check.show)(facts),
         refusal: (check.test)(facts).err(),
     };

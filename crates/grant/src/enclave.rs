@@ -30,6 +30,8 @@ pub enum Identity {
     },
     /// A kind of enclave that no deal can ask for yet.
     Other(EvidenceKind),
+    /// None that we saw: a secret provisioner of the operator, which attests enclaves itself. Never in an [`Enclave`].
+    Keeper(String),
 }
 
 /// For people and for the journal.
@@ -40,6 +42,7 @@ impl fmt::Display for Identity {
             Self::Tdx { image, app_image: Some(app), .. } => write!(f, "tdx image {image} app {app}"),
             Self::Tdx { image, app_image: None, .. } => write!(f, "tdx image {image} without a measured app"),
             Self::Other(kind) => write!(f, "{}", kind.as_str()),
+            Self::Keeper(name) => write!(f, "entrusted to {name}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 use strongroom_protocol::deal_params::{DealParams, DealParamsError};
-use strongroom_protocol::snapshot::TaskSnapshot;
+use strongroom_protocol::snapshot::{BulkDataset, TaskSnapshot};
 use strongroom_protocol::transcript::Transcript;
 use strongroom_protocol::{SecretId, Session, UnixSeconds};
 
@@ -25,6 +25,9 @@ pub struct TaskFacts {
     pub chain: TaskSnapshot,
     /// The deal's parameters, read once.
     pub params: Result<DealParams, DealParamsError>,
+    /// The dataset orders of the task's bulk slice, read at the block of `chain`; none when the deal names no list. An
+    /// error says why the list that the deal names can never be read; "could not find out" never gets this far.
+    pub bulk: Result<Vec<BulkDataset>, String>,
     /// The permission asked for or held: worker, enclave challenge, the pool owner's signature.
     pub session: Session,
     /// Address of the enclave-challenge key that this service derives for the task.
@@ -36,6 +39,11 @@ pub struct TaskFacts {
 }
 
 impl TaskFacts {
+    /// The dataset orders that the enclave serves besides the deal's own dataset.
+    pub(crate) fn bulk_datasets(&self) -> &[BulkDataset] {
+        self.bulk.as_deref().unwrap_or_default()
+    }
+
     /// The time by which deadlines are judged.
     pub fn time(&self) -> UnixSeconds {
         self.now.max(self.chain.block.time)

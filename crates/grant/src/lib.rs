@@ -4,6 +4,7 @@
 //! - [`facts`]: what is known when a request is judged.
 //! - [`checks`]: the ordered list of small named checks.
 //! - [`decide()`]: the first failing check or a [`Grant`]; [`explain()`]: all checks with what they compared.
+//! - [`entrust()`]: the same without evidence, for provisioners that attest by themselves.
 //! - [`needs()`]: which stored secrets a deal involves, to be looked up before judging.
 //! - [`plan`]: which stage gets which variable.
 
@@ -15,7 +16,8 @@ mod needs;
 pub mod plan;
 pub mod refusal;
 
-pub use decide::{Finding, Grant, admit, decide, explain, explain_session};
+pub use checks::Audience;
+pub use decide::{Finding, Grant, Keeper, admit, decide, entrust, explain, explain_session};
 pub use enclave::Enclave;
 pub use facts::{Facts, SecretVersion, StoredSecrets, TaskFacts};
 pub use needs::{Need, needs};

@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::multiaddr::location_text;
-use strongroom_protocol::snapshot::{Dataset, TaskSnapshot};
+use strongroom_protocol::snapshot::{BulkDataset, Dataset, TaskSnapshot};
 use strongroom_protocol::{AccountSecretName, SecretId};
 
 const DROPBOX: &str = "dropbox";
@@ -15,6 +15,13 @@ pub enum Need {
     AppSecret(SecretId),
     /// The key of the deal's dataset.
     DatasetKey(SecretId),
+    /// The key of a dataset of the bulk slice.
+    BulkKey {
+        /// Its place in the slice, from 1 on.
+        number: usize,
+        /// The key.
+        id: SecretId,
+    },
     /// The requester's secret that the deal puts at this index.
     RequesterSecret {
         /// Index text of the deal.
@@ -36,6 +43,7 @@ impl Need {
         match self {
             Self::AppSecret(id)
             | Self::DatasetKey(id)
+            | Self::BulkKey { id, .. }
             | Self::RequesterSecret { id, .. }
             | Self::ResultKey(id)
             | Self::ProxyUrl(id) => std::slice::from_ref(id),
@@ -44,14 +52,16 @@ impl Need {
     }
 }
 
-/// Lists what the task of `chain`, with the deal's `params`, run by `worker`, involves. Requester secrets whose name cannot
+/// Lists what the task of `chain`, with the deal's `params` and the `bulk` slice, run by `worker`, involves. Requester secrets whose name cannot
 /// exist are left out; the checks refuse them.
-pub fn needs(chain: &TaskSnapshot, params: &DealParams, worker: Address) -> Vec<Need> {
+pub fn needs(chain: &TaskSnapshot, params: &DealParams, bulk: &[BulkDataset], worker: Address) -> Vec<Need> {
     let deal = &chain.deal;
     let mut needs = vec![Need::AppSecret(SecretId::App(deal.app.address))];
     if let Some(dataset) = fetched_dataset(chain) {
         needs.push(Need::DatasetKey(SecretId::Dataset(dataset.address)));
     }
+    let bulk_key = |(number, order): (_, &BulkDataset)| Need::BulkKey { number, id: SecretId::Dataset(order.address) };
+    needs.extend((1..).zip(bulk).map(bulk_key));
     for (index, name) in &params.secrets {
         if let Ok(name) = name.parse() {
             let id = SecretId::Requester { owner: deal.requester, name };

@@ -90,10 +90,10 @@ impl Plan {
         self
     }
 
-    /// Only the variables of `stage`.
+    /// Only the variables of `stages`.
     #[must_use]
-    pub fn for_stage(mut self, stage: Stage) -> Self {
-        self.items.retain(|item| item.stage == stage);
+    pub fn for_stages(mut self, stages: &[Stage]) -> Self {
+        self.items.retain(|item| stages.contains(&item.stage));
         self
     }
 
@@ -110,17 +110,17 @@ impl Plan {
 pub(crate) fn plan(facts: &TaskFacts, params: &DealParams) -> Plan {
     let mut plan = Plan::default();
     let met = met_needs(facts, params);
-    if fetched_dataset(&facts.chain).is_some() || !params.input_files.is_empty() {
+    if fetched_dataset(&facts.chain).is_some() || !params.input_files.is_empty() || !facts.bulk_datasets().is_empty() {
         pre_compute(&mut plan, facts, params, &met);
     }
-    app(&mut plan, &facts.chain, params, &met);
+    app(&mut plan, facts, params, &met);
     post_compute(&mut plan, facts, params, &met);
     plan
 }
 
 /// Each need with the secret that meets it.
 fn met_needs(facts: &TaskFacts, params: &DealParams) -> Vec<(Need, SecretId, SecretVersion)> {
-    needs(&facts.chain, params, facts.session.worker)
+    needs(&facts.chain, params, facts.bulk_datasets(), facts.session.worker)
         .into_iter()
         .filter_map(|need| {
             let (id, version) = first_stored(&need, &facts.stored)?;
@@ -143,6 +143,12 @@ fn input_file_count(plan: &mut Plan, stage: Stage, params: &DealParams) {
     plan.public(stage, "IEXEC_INPUT_FILES_NUMBER", &params.input_files.len());
     if !params.input_files.is_empty() {
         plan.public(stage, "IEXEC_INPUT_FILES_FOLDER", IN);
+    }
+}
+
+fn bulk_size(plan: &mut Plan, stage: Stage, facts: &TaskFacts) {
+    if !facts.bulk_datasets().is_empty() {
+        plan.public(stage, "IEXEC_BULK_SLICE_SIZE", &facts.bulk_datasets().len());
     }
 }
 
@@ -170,11 +176,23 @@ fn pre_compute(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[(
         plan.public(stage, "IEXEC_DATASET_FILENAME", &lower_case(&dataset.address));
         plan.public(stage, "IEXEC_DATASET_CHECKSUM", &dataset.checksum);
     }
+    bulk_size(plan, stage, facts);
+    for (number, order) in (1..).zip(facts.bulk_datasets()) {
+        let Some(dataset) = &order.dataset else { continue };
+        plan.public(stage, format!("IEXEC_DATASET_{number}_URL"), &location_text(&dataset.multiaddr));
+        plan.public(stage, format!("IEXEC_DATASET_{number}_CHECKSUM"), &dataset.checksum);
+        plan.public(stage, format!("IEXEC_DATASET_{number}_FILENAME"), &order.name);
+    }
+    for (need, id, version) in met {
+        if let Need::BulkKey { number, .. } = need {
+            plan.push(stage, format!("IEXEC_DATASET_{number}_KEY"), Source::Secret(id.clone(), *version));
+        }
+    }
     signing_variables(plan, stage, facts.session.worker);
 }
 
-fn app(plan: &mut Plan, chain: &TaskSnapshot, params: &DealParams, met: &[(Need, SecretId, SecretVersion)]) {
-    let stage = Stage::App;
+fn app(plan: &mut Plan, facts: &TaskFacts, params: &DealParams, met: &[(Need, SecretId, SecretVersion)]) {
+    let (stage, chain) = (Stage::App, &facts.chain);
     let dataset = lower_case(&chain.dataset.as_ref().map_or(Address::ZERO, |dataset| dataset.address));
     task_variables(plan, stage, chain);
     plan.public(stage, "IEXEC_IN", IN);
@@ -188,6 +206,10 @@ fn app(plan: &mut Plan, chain: &TaskSnapshot, params: &DealParams, met: &[(Need,
     for (number, url) in (1..).zip(&params.input_files) {
         plan.public(stage, format!("IEXEC_INPUT_FILE_NAME_{number}"), &input_file_name(url));
     }
+    bulk_size(plan, stage, facts);
+    for (number, order) in (1..).zip(facts.bulk_datasets()) {
+        plan.public(stage, format!("IEXEC_DATASET_{number}_FILENAME"), &order.name);
+    }
     for (need, id, version) in met {
         let source = Source::Secret(id.clone(), *version);
         match need {
@@ -198,7 +220,11 @@ fn app(plan: &mut Plan, chain: &TaskSnapshot, params: &DealParams, met: &[(Need,
             Need::RequesterSecret { index, .. } => {
                 plan.push(stage, format!("IEXEC_REQUESTER_SECRET_{index}"), source);
             }
-            Need::DatasetKey(_) | Need::ResultKey(_) | Need::StorageToken(_) | Need::ProxyUrl(_) => {}
+            Need::DatasetKey(_)
+            | Need::BulkKey { .. }
+            | Need::ResultKey(_)
+            | Need::StorageToken(_)
+            | Need::ProxyUrl(_) => {}
         }
     }
 }

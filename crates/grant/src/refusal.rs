@@ -1,6 +1,6 @@
 //! The reasons why not. Each is its own variant with its own words, and says what would mend it.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use strongroom_attest::measurement::OsImageId;
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Framework, Tag, UnixSeconds};
@@ -92,9 +92,39 @@ pub enum Refusal {
     /// The dataset that the chain shows is not the deal's.
     #[error("dataset is not the one of the deal")]
     ForeignDataset,
-    /// The deal processes a list of datasets, which this release does not support.
-    #[error("deals that process a list of datasets are not served by this release")]
-    BulkNotServed,
+    /// The list of datasets that the deal names cannot be read, ever.
+    #[error("list of datasets cannot be read: {0}")]
+    BulkUnreadable(String),
+    /// An order of the bulk slice names no dataset, or one that cannot be fetched.
+    #[error("{dataset} in the list of datasets is no dataset with a location")]
+    BulkDatasetUnknown {
+        /// What the order names.
+        dataset: Address,
+    },
+    /// The hub finds an order of the bulk slice revoked, used up, not signed by the owner, or restricted to others.
+    #[error("order for dataset {dataset} in the list does not serve the deal: {reason}")]
+    BulkOrderIncompatible {
+        /// The dataset.
+        dataset: Address,
+        /// What the hub says.
+        reason: String,
+    },
+    /// An order of the bulk slice is good for few uses only; nothing on chain would count them.
+    #[error("order for dataset {dataset} in the list is limited to {volume} uses, which nobody would count")]
+    BulkOrderLimited {
+        /// The dataset.
+        dataset: Address,
+        /// Uses that the order allows.
+        volume: U256,
+    },
+    /// An order of the bulk slice has a price, which nobody would pay.
+    #[error("order for dataset {dataset} in the list has a price of {price} nRLC, which nobody would pay")]
+    BulkOrderPriced {
+        /// The dataset.
+        dataset: Address,
+        /// The price.
+        price: U256,
+    },
     /// The memory of the enclave can be read from outside.
     #[error("enclave runs in debug mode")]
     DebugEnclave,
@@ -178,7 +208,11 @@ impl Refusal {
             Self::NameNotCanonical { .. } => "name-not-canonical",
             Self::ForeignApp { .. } => "foreign-app",
             Self::ForeignDataset => "foreign-dataset",
-            Self::BulkNotServed => "bulk-not-served",
+            Self::BulkUnreadable(_) => "bulk-unreadable",
+            Self::BulkDatasetUnknown { .. } => "bulk-dataset-unknown",
+            Self::BulkOrderIncompatible { .. } => "bulk-order-incompatible",
+            Self::BulkOrderLimited { .. } => "bulk-order-limited",
+            Self::BulkOrderPriced { .. } => "bulk-order-priced",
             Self::DebugEnclave => "debug-enclave",
             Self::PolicyNotMet { .. } => "policy-not-met",
             Self::OtherPlatform { .. } => "other-platform",
@@ -214,7 +248,15 @@ impl Refusal {
                 "buy again with corrected parameters"
             }
             Self::ForeignApp { .. } | Self::ForeignDataset => "report this to the operator: facts are inconsistent",
-            Self::BulkNotServed => "buy one deal per dataset",
+            Self::BulkUnreadable(_) | Self::BulkDatasetUnknown { .. } => {
+                "prepare the list of datasets anew and buy again with it"
+            }
+            Self::BulkOrderIncompatible { .. } => {
+                "ask the dataset's owner for an order that serves app, pool and requester"
+            }
+            Self::BulkOrderLimited { .. } | Self::BulkOrderPriced { .. } => {
+                "ask the dataset's owner for an order at price 0 and of volume 9007199254740991, or buy the dataset in a deal of its own"
+            }
             Self::DebugEnclave => "run the production build of the enclave",
             Self::PolicyNotMet { .. } => "update the platform, or ask the operator which rule failed",
             Self::OtherPlatform { .. } => "run the task in the kind of enclave that the deal's tag asks for",

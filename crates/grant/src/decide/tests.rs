@@ -15,6 +15,8 @@ use crate::facts::SecretVersion;
 use crate::plan::{Source, input_file_name};
 
 mod agreement;
+mod bulk;
+mod entrusted;
 mod fixture;
 mod model;
 mod random;
@@ -150,7 +152,6 @@ fn app_and_dataset_must_be_those_of_the_deal() {
 fn parameters_that_ask_for_protection_must_be_understood() {
     let refusal = refused(|f| with_params(f, r#"{"iexec_secrets":[]}"#));
     assert!(matches!(refusal, Refusal::ParamsNotUnderstood(_)));
-    assert_eq!(refused(|f| with_params(f, r#"{"bulk_cid":"Qm"}"#)), Refusal::BulkNotServed);
 }
 
 #[test]
@@ -315,6 +316,7 @@ fn an_explanation_says_what_was_compared_and_where_each_side_came_from() {
         format!("deal names {APP} and Some({DATASET:?}), chain shows {APP} and Some({DATASET:?})"),
         format!("text on chain {PARAMS:?}"),
         r#"from the deal's parameters Some({"1": "my-secret_1"})"#.to_owned(),
+        "no orders".to_owned(),
         "0 bytes of configuration on chain".to_owned(),
         "all stored".to_owned(),
         format!("request bound to session {session}, held session {session}"),
@@ -329,8 +331,8 @@ fn an_explanation_says_what_was_compared_and_where_each_side_came_from() {
     facts.task.stored.clear();
     facts.enclave.policy = Err(PolicyRefusal { rule: Rule::TcbStatus, reason: "OutOfDate".to_owned() });
     let compared = compared(&facts);
-    assert_eq!(compared[12].matches(" is not stored").count() + compared[12].matches("no result storage").count(), 4);
-    assert!(compared[15].contains("OutOfDate"), "{}", compared[15]);
+    assert_eq!(compared[13].matches(" is not stored").count() + compared[13].matches("no result storage").count(), 4);
+    assert!(compared[16].contains("OutOfDate"), "{}", compared[16]);
 }
 
 #[test]
@@ -424,7 +426,7 @@ fn a17_the_plan_holds_exactly_the_variables_of_each_stage() {
 
 #[test]
 fn the_app_never_gets_the_dataset_key_or_the_signing_key() {
-    let plan = admit(&task_facts()).unwrap().for_stage(Stage::App);
+    let plan = admit(&task_facts()).unwrap().for_stages(&[Stage::App]);
     assert!(plan.items.iter().all(|item| item.source != Source::ChallengeKey));
     assert!(plan.secrets().iter().all(|(id, _)| *id != SecretId::Dataset(DATASET)));
 }

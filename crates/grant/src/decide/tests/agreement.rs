@@ -131,7 +131,7 @@ fn assert_repeated(world: &World, scenario: &Scenario, plan: &Plan, context: &Co
 /// To look up what `needs` names is enough: other stored secrets do not show in the plan.
 fn assert_needs_suffice(facts: &Facts, plan: &Plan, context: &Context<'_>) {
     let mut task = facts.task.clone();
-    let needs = needs(&task.chain, task.params.as_ref().unwrap(), task.session.worker);
+    let needs = needs(&task.chain, task.params.as_ref().unwrap(), task.bulk.as_deref().unwrap(), task.session.worker);
     task.stored.retain(|id, _| needs.iter().any(|need| need.candidates().contains(id)));
     assert_eq!(&admit(&task).unwrap(), plan, "{context}");
 }

@@ -128,6 +128,7 @@ pub(crate) fn task_facts() -> TaskFacts {
     TaskFacts {
         chain: snapshot(),
         params: DealParams::parse(PARAMS),
+        bulk: Ok(Vec::new()),
         session: session(),
         derived_challenge: key(4).address(),
         stored: stored(),

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use alloy_primitives::U256;
 use strongroom_protocol::bundle::Stage;
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Framework, SecretId, UnixSeconds};
 
 use super::scenario::{
-    DROPBOX_TOKEN, INDEXES, LOCATIONS, Measured, PROXY_ADDRESS, PROXY_TOKEN, RESULT_KEY, Scenario, Signed, TaskName,
-    Who, World,
+    DROPBOX_TOKEN, INDEXES, LOCATIONS, Measured, Order, PROXY_ADDRESS, PROXY_TOKEN, RESULT_KEY, Scenario, Signed,
+    TaskName, Who, World,
 };
 use super::texts::{FILES, Meaning, Unusable};
 use crate::facts::SecretVersion;
@@ -95,6 +96,7 @@ pub(super) fn session_checks(world: &World, s: &Scenario) -> Vec<Outcome> {
         ("app and dataset are those of the deal", assets(s)),
         ("the deal's parameters are understood", params(world, s)),
         ("indexes and names of requester secrets are canonical", requester_secrets(world, s)),
+        ("every order of the bulk slice serves the deal", bulk(world, s)),
         ("an SGX app has an enclave configuration", sgx_configuration(world, s)),
         ("the secrets that the deal involves are stored", missing(world, s).map(Reason::from)),
     ]
@@ -151,10 +153,35 @@ fn meaning<'a>(world: &'a World, s: &Scenario) -> Option<&'a Meaning> {
 const NOT_UNDERSTOOD: Reason = Reason::Coded("params-not-understood");
 
 fn params(world: &World, s: &Scenario) -> Option<Reason> {
-    match meaning(world, s) {
-        None => Some(NOT_UNDERSTOOD),
-        Some(meaning) => unless(!meaning.bulk, Refusal::BulkNotServed),
+    meaning(world, s).is_none().then_some(NOT_UNDERSTOOD)
+}
+
+/// sms-api §4.6 with design §8: what was delivered empty there is refused here, and so is an order with a price.
+fn bulk(world: &World, s: &Scenario) -> Option<Reason> {
+    let Some(meaning) = meaning(world, s) else { return Some(NOT_UNDERSTOOD) };
+    let refusal = |order: &Order| -> Option<Refusal> {
+        let dataset = World::dataset(order.named);
+        if order.shown != Some(order.named) || LOCATIONS[order.location].1.trim().is_empty() {
+            Some(Refusal::BulkDatasetUnknown { dataset })
+        } else if let Some(reason) = order.hub_says {
+            Some(Refusal::BulkOrderIncompatible { dataset, reason: reason.to_owned() })
+        } else if order.volume < 9_007_199_254_740_990 {
+            Some(Refusal::BulkOrderLimited { dataset, volume: U256::from(order.volume) })
+        } else if order.price > 0 {
+            Some(Refusal::BulkOrderPriced { dataset, price: U256::from(order.price) })
+        } else {
+            None
+        }
+    };
+    match &s.slice {
+        None => Some(Reason::Coded("bulk-unreadable")),
+        Some(orders) if meaning.bulk == orders.is_empty() => Some(Reason::Coded("bulk-unreadable")),
+        Some(orders) => orders.iter().find_map(refusal).map(Reason::from),
     }
+}
+
+fn orders(s: &Scenario) -> &[Order] {
+    s.slice.as_deref().unwrap_or_default()
 }
 
 fn requester_secrets(world: &World, s: &Scenario) -> Option<Reason> {
@@ -207,6 +234,10 @@ fn missing(world: &World, s: &Scenario) -> Option<Refusal> {
         if absent(&SecretId::Dataset(dataset)) {
             return Some(Refusal::DatasetKeyMissing { dataset });
         }
+    }
+    let dataset = orders(s).iter().map(|order| World::dataset(order.named)).find(|d| absent(&SecretId::Dataset(*d)));
+    if let Some(dataset) = dataset {
+        return Some(Refusal::DatasetKeyMissing { dataset });
     }
     for wanted in meaning.secrets.iter().filter(|wanted| wanted.has_possible_name()) {
         if absent(&requester_secret(world, s, &wanted.name)) {
@@ -268,7 +299,7 @@ fn app(world: &World, s: &Scenario) -> Option<Reason> {
 pub(super) fn variables(world: &World, s: &Scenario) -> Variables {
     let meaning = meaning(world, s).expect("only asked for a task that passes every check");
     let mut table = Table { world, s, rows: Variables::new() };
-    if fetched(s).is_some() || !meaning.files.is_empty() {
+    if fetched(s).is_some() || !meaning.files.is_empty() || meaning.bulk {
         table.pre_compute(meaning);
     }
     table.app(meaning);
@@ -341,6 +372,7 @@ impl Table<'_> {
         self.text(stage, "IEXEC_PRE_COMPUTE_OUT", "/iexec_in");
         self.task(stage);
         self.files(stage, meaning);
+        self.slice(stage);
         self.signing(stage);
         let required = if fetched(self.s).is_some() { "true" } else { "false" };
         self.text(stage, "IS_DATASET_REQUIRED", required);
@@ -353,8 +385,26 @@ impl Table<'_> {
         }
     }
 
+    fn slice(&mut self, stage: Stage) {
+        let orders = orders(self.s);
+        if !orders.is_empty() {
+            self.text(stage, "IEXEC_BULK_SLICE_SIZE", &orders.len().to_string());
+        }
+        for (number, order) in (1..).zip(orders) {
+            let name = |what: &str| format!("IEXEC_DATASET_{number}_{what}");
+            self.text(stage, &name("FILENAME"), &World::order_name(order));
+            if stage == Stage::PreCompute {
+                let key = self.stored(SecretId::Dataset(World::dataset(order.named)), false).expect("checked before");
+                self.row(stage, &name("KEY"), key);
+                self.text(stage, &name("URL"), LOCATIONS[order.location].1);
+                self.text(stage, &name("CHECKSUM"), &format!("0x{}", "66".repeat(32)));
+            }
+        }
+    }
+
     fn app(&mut self, meaning: &Meaning) {
         let stage = Stage::App;
+        self.slice(stage);
         self.task(stage);
         self.files(stage, meaning);
         self.text(stage, "IEXEC_IN", "/iexec_in");

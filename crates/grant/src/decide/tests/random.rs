@@ -2,7 +2,9 @@
 
 use strongroom_protocol::snapshot::TaskStatus;
 
-use super::scenario::{Bound, INDEXES, LOCATIONS, Measured, Scenario, SessionName, Signed, TaskName, Who, World};
+use super::scenario::{
+    Bound, INDEXES, LOCATIONS, Measured, Order, Scenario, SessionName, Signed, TaskName, Who, World,
+};
 
 /// SplitMix64: fast, seeded by one word, and the same everywhere. Not for secrets.
 pub(super) struct Random(u64);
@@ -77,6 +79,7 @@ fn flawless(world: &World, random: &mut Random) -> Scenario {
             break params;
         }
     };
+    let bulk = world.params[params].0.meaning.as_ref().is_some_and(|meaning| meaning.bulk);
     let asked = Bound {
         nonce: random.byte_below(2),
         chain: random.byte_below(2),
@@ -112,6 +115,7 @@ fn flawless(world: &World, random: &mut Random) -> Scenario {
         beneficiary: random.pick(&[Who::Beneficiary, Who::Requester]),
         callback: random.one_in(4),
         params,
+        slice: Some(if bulk { orders(random) } else { Vec::new() }),
         checksum: code,
         config,
         session,
@@ -153,7 +157,7 @@ fn measured(random: &mut Random) -> Measured {
 
 /// Gives one thing a random value, which may be a good one.
 fn change(world: &World, random: &mut Random, s: &mut Scenario) {
-    match random.below(41) {
+    match random.below(46) {
         0 => s.status = TaskStatus::from_number(random.byte_below(5)).unwrap(),
         1 => s.task = task_name(random),
         2 => s.task_deal = random.byte_below(2),
@@ -188,9 +192,46 @@ fn change(world: &World, random: &mut Random, s: &mut Scenario) {
         36 => s.evidenced = evidenced(random, s.asked),
         37 | 38 => s.measured = measured(random),
         39 => s.debug = true,
+        41..=45 => change_slice(random, s),
         _ => s.meets_policy = false,
     }
     s.later = random.byte_below(2).into();
+}
+
+fn orders(random: &mut Random) -> Vec<Order> {
+    let order = |random: &mut Random| {
+        let named = random.byte_below(2);
+        Order {
+            named,
+            shown: Some(named),
+            location: random.below(2),
+            capitals: random.one_in(2),
+            price: 0,
+            volume: random.pick(&[9_007_199_254_740_990, 9_007_199_254_740_991, u64::MAX]),
+            hub_says: None,
+        }
+    };
+    (0..=random.below(3)).map(|_| order(random)).collect()
+}
+
+/// Spoils one order of the slice, or the slice.
+fn change_slice(random: &mut Random, s: &mut Scenario) {
+    if random.one_in(8) {
+        s.slice = random.pick(&[None, Some(())]).map(|()| if random.one_in(2) { Vec::new() } else { orders(random) });
+    }
+    let Some(orders) = s.slice.as_mut().filter(|orders| !orders.is_empty()) else { return };
+    let spoiled = random.below(orders.len());
+    let order = &mut orders[spoiled];
+    match random.below(5) {
+        0 => order.shown = random.pick(&[None, Some(0), Some(1)]),
+        1 => order.location = random.below(LOCATIONS.len()),
+        2 => order.price = random.byte_below(3),
+        3 => order.volume = random.pick(&[0, 1, 9_007_199_254_740_989, 9_007_199_254_740_990]),
+        _ => {
+            order.hub_says =
+                random.pick(&[None, Some("Dataset order is revoked or fully consumed"), Some("Deal not found")]);
+        }
+    }
 }
 
 fn signed(random: &mut Random) -> Option<Signed> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Framework, Tag, UnixSeconds};
 
@@ -31,7 +31,11 @@ fn codes() -> Vec<(Refusal, &'static str)> {
         (R::NameNotCanonical { name: "a b".to_owned() }, "name-not-canonical"),
         (R::ForeignApp { found: address }, "foreign-app"),
         (R::ForeignDataset, "foreign-dataset"),
-        (R::BulkNotServed, "bulk-not-served"),
+        (R::BulkUnreadable("cut short".to_owned()), "bulk-unreadable"),
+        (R::BulkDatasetUnknown { dataset: address }, "bulk-dataset-unknown"),
+        (R::BulkOrderIncompatible { dataset: address, reason: "of the hub".to_owned() }, "bulk-order-incompatible"),
+        (R::BulkOrderLimited { dataset: address, volume: U256::ONE }, "bulk-order-limited"),
+        (R::BulkOrderPriced { dataset: address, price: U256::ONE }, "bulk-order-priced"),
         (R::DebugEnclave, "debug-enclave"),
         (R::PolicyNotMet { reason: "reason of the operator".to_owned() }, "policy-not-met"),
         (R::OtherPlatform { asked: Framework::Tdx }, "other-platform"),
@@ -65,22 +69,26 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::NameNotCanonical { .. } => 13,
         Refusal::ForeignApp { .. } => 14,
         Refusal::ForeignDataset => 15,
-        Refusal::BulkNotServed => 16,
-        Refusal::DebugEnclave => 17,
-        Refusal::PolicyNotMet { .. } => 18,
-        Refusal::OtherPlatform { .. } => 19,
-        Refusal::ImageNotApproved { .. } => 20,
-        Refusal::OtherApp { .. } => 21,
-        Refusal::NoEnclaveConfig(_) => 22,
-        Refusal::InvalidEnclaveConfig(_) => 23,
-        Refusal::DatasetKeyMissing { .. } => 24,
-        Refusal::RequesterSecretMissing { .. } => 25,
-        Refusal::ResultKeyMissing { .. } => 26,
-        Refusal::StorageTokenMissing { .. } => 27,
+        Refusal::BulkUnreadable(_) => 16,
+        Refusal::BulkDatasetUnknown { .. } => 17,
+        Refusal::BulkOrderIncompatible { .. } => 18,
+        Refusal::BulkOrderLimited { .. } => 19,
+        Refusal::BulkOrderPriced { .. } => 20,
+        Refusal::DebugEnclave => 21,
+        Refusal::PolicyNotMet { .. } => 22,
+        Refusal::OtherPlatform { .. } => 23,
+        Refusal::ImageNotApproved { .. } => 24,
+        Refusal::OtherApp { .. } => 25,
+        Refusal::NoEnclaveConfig(_) => 26,
+        Refusal::InvalidEnclaveConfig(_) => 27,
+        Refusal::DatasetKeyMissing { .. } => 28,
+        Refusal::RequesterSecretMissing { .. } => 29,
+        Refusal::ResultKeyMissing { .. } => 30,
+        Refusal::StorageTokenMissing { .. } => 31,
     }
 }
 
-const VARIANTS: usize = 28;
+const VARIANTS: usize = 32;
 
 /// A refusal of each variant.
 pub(super) fn one_of_each() -> Vec<Refusal> {
@@ -113,6 +121,8 @@ fn every_refusal_says_what_mends_it() {
         vec!["foreign-session", "session-expired", "bound-to-other-session"],
         vec!["params-not-understood", "index-not-canonical", "name-not-canonical"],
         vec!["foreign-app", "foreign-dataset"],
+        vec!["bulk-unreadable", "bulk-dataset-unknown"],
+        vec!["bulk-order-limited", "bulk-order-priced"],
         vec!["no-enclave-config", "invalid-enclave-config"],
     ];
     expected.sort();

@@ -11,7 +11,9 @@ use strongroom_protocol::challenge::workerpool_authorization;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::sealing::EnclaveKey;
 use strongroom_protocol::session::SessionId;
-use strongroom_protocol::snapshot::{App, Block, Dataset, Deal, DealAsset, Task, TaskSnapshot, TaskStatus};
+use strongroom_protocol::snapshot::{
+    App, Block, BulkDataset, Dataset, Deal, DealAsset, Task, TaskSnapshot, TaskStatus,
+};
 use strongroom_protocol::transcript::{Deployment, Nonce, Transcript};
 use strongroom_protocol::{DealId, SecretId, Session, Signature, SigningKey, Tag, TaskId, UnixSeconds};
 
@@ -102,6 +104,22 @@ pub(super) enum Measured {
     Nitro,
 }
 
+/// One dataset order of a bulk slice, and what the chain says about it.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) named: u8,
+    /// The dataset that the chain shows there.
+    pub(super) shown: Option<u8>,
+    /// Place in [`LOCATIONS`].
+    pub(super) location: usize,
+    /// Whether the order writes the address in capitals.
+    pub(super) capitals: bool,
+    pub(super) price: u8,
+    pub(super) volume: u64,
+    /// What the hub says against it.
+    pub(super) hub_says: Option<&'static str>,
+}
+
 /// One case: what the chain shows, what the session says, what the request and its evidence say, what is stored.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "what the world is like, not choices that somebody makes together")]
@@ -131,6 +149,8 @@ pub(super) struct Scenario {
     pub(super) beneficiary: Who,
     pub(super) callback: bool,
     pub(super) params: usize,
+    /// The orders of the bulk slice; `None` when the list cannot be read.
+    pub(super) slice: Option<Vec<Order>>,
     pub(super) checksum: Code,
     pub(super) config: usize,
     pub(super) session: SessionName,
@@ -370,11 +390,37 @@ impl World {
         TaskFacts {
             chain: self.snapshot(scenario),
             params: self.params[scenario.params].1.clone(),
+            bulk: Self::bulk(scenario),
             session,
             derived_challenge: Self::challenge(scenario.derived),
             stored: self.stored(scenario),
             now: UnixSeconds(scenario.clock),
         }
+    }
+
+    /// The dataset's address as the order writes it.
+    pub(super) fn order_name(order: &Order) -> String {
+        let digits = format!("{:02x}", 0xd0 + order.named).repeat(20);
+        format!("0x{}", if order.capitals { digits.to_uppercase() } else { digits })
+    }
+
+    fn bulk(scenario: &Scenario) -> Result<Vec<BulkDataset>, String> {
+        let orders = scenario.slice.as_ref().ok_or("the list is cut short")?;
+        let dataset = |order: &Order, number: u8| Dataset {
+            address: Self::dataset(number),
+            owner: Address::repeat_byte(1),
+            multiaddr: alloy_primitives::hex::decode(LOCATIONS[order.location].0).unwrap(),
+            checksum: B256::repeat_byte(0x66),
+        };
+        let read = |order: &Order| BulkDataset {
+            name: Self::order_name(order),
+            address: Self::dataset(order.named),
+            price: U256::from(order.price),
+            volume: U256::from(order.volume),
+            dataset: order.shown.map(|number| dataset(order, number)),
+            compatible: order.hub_says.map_or(Ok(()), |reason| Err(reason.to_owned())),
+        };
+        Ok(orders.iter().map(read).collect())
     }
 
     fn snapshot(&self, scenario: &Scenario) -> TaskSnapshot {

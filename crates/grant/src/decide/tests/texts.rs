@@ -59,7 +59,7 @@ impl ParamsText {
     /// Whether no check of parameters has anything to say against it.
     pub(super) fn is_plain(&self) -> bool {
         self.meaning.as_ref().is_some_and(|meaning| {
-            !meaning.bulk && meaning.secrets.iter().all(|wanted| wanted.has_plain_index() && wanted.has_possible_name())
+            meaning.secrets.iter().all(|wanted| wanted.has_plain_index() && wanted.has_possible_name())
         })
     }
 
@@ -206,7 +206,7 @@ impl Draft {
     }
 
     fn with_rest(mut self, random: &mut Random) -> Self {
-        if random.one_in(8) {
+        if random.one_in(4) {
             let (value, bulk) = random.pick(&[("\"Qm\"", true), ("7", true), ("\" \"", false), ("\"\"", false)]);
             self.meaning.bulk = bulk;
             self.say("bulk_cid", value);
