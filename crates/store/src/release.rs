@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use strongroom_grant::enclave::Identity;
 use strongroom_grant::{Grant, Plan, Refusal, SecretVersion, StoredSecrets};
 use strongroom_protocol::record::{Outcome, Record};
 use strongroom_protocol::release::Receipt;
@@ -75,16 +74,26 @@ pub enum RecordError {
     Trouble(#[from] StoreError),
 }
 
-enum Appended {
-    OtherTrustDomain,
-    New(Box<Record>),
-    Again(Vec<u8>),
-    NoSession,
-    SessionUsed,
-    NonceSpent,
+impl RecordError {
+    /// A stable word for machines and records; none when nothing was decided.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSession => Some("no-session"),
+            Self::SessionUsed => Some("session-used"),
+            Self::NonceSpent => Some("nonce-spent"),
+            Self::OtherTrustDomain => Some("other-trust-domain"),
+            Self::Trouble(_) => None,
+        }
+    }
 }
 
-/// A refusal after verified evidence, for the journal.
+enum Appended {
+    New(Box<Record>),
+    Again(Vec<u8>),
+    Refused(RecordError),
+}
+
+/// A refusal after authentic evidence, for the journal.
 #[derive(Debug)]
 pub struct Refused<'a> {
     /// What the request was bound to.
@@ -93,8 +102,8 @@ pub struct Refused<'a> {
     pub block: Block,
     /// The worker of the session.
     pub worker: Address,
-    /// What the enclave proved to be.
-    pub identity: &'a Identity,
+    /// What the enclave proved to be, as text.
+    pub enclave: String,
     /// Why not.
     pub refusal: &'a Refusal,
 }
@@ -117,7 +126,8 @@ impl Store {
     }
 
     /// Makes a grant durable: journal entry, spent nonce and mark on the session in one transaction. `nonce_expires` is
-    /// when the nonce would be void anyhow.
+    /// when the nonce would be void anyhow. A grant that cannot be recorded (the session is gone or served another key, the
+    /// nonce was spent) leaves an entry that says so, one for each request however often it is repeated.
     pub async fn record(
         &self,
         grant: Grant,
@@ -140,16 +150,13 @@ impl Store {
                 let versions = recorded_versions(&record)?;
                 (record, grant.plan().clone().with_versions(&versions))
             }
-            Appended::OtherTrustDomain => return Err(RecordError::OtherTrustDomain),
-            Appended::NoSession => return Err(RecordError::NoSession),
-            Appended::SessionUsed => return Err(RecordError::SessionUsed),
-            Appended::NonceSpent => return Err(RecordError::NonceSpent),
+            Appended::Refused(reason) => return Err(reason),
         };
         let receipt = Receipt { sequence: record.sequence, record: record.hash() };
         Ok(Recorded { receipt, transcript, plan })
     }
 
-    /// Writes a refusal after verified evidence into the journal and spends its nonce. A request whose nonce was spent
+    /// Writes a refusal after authentic evidence into the journal and spends its nonce. A request whose nonce was spent
     /// before leaves no second entry.
     pub async fn record_refusal(
         &self,
@@ -158,8 +165,7 @@ impl Store {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         let outcome = Outcome::Refused(refused.refusal.code().to_owned());
-        let identity = refused.identity.to_string();
-        let draft = Draft::new(refused.transcript, now, refused.block, refused.worker, identity, outcome);
+        let draft = Draft::new(refused.transcript, now, refused.block, refused.worker, refused.enclave, outcome);
         let nonce = refused.transcript.nonce.0;
         let room = self.inner.writer.room_for(0).await?;
         let record = move |transaction: &Connection| {
@@ -207,20 +213,26 @@ fn append(
     nonce: &[u8; 32],
     nonce_expires: UnixSeconds,
 ) -> rusqlite::Result<Appended> {
+    let refused = |reason: RecordError| {
+        // Requests are told apart by their transcript. It is a hash like the nonces and remembered like one.
+        if sessions::spend_nonce(transaction, &draft.transcript, nonce_expires)? {
+            let outcome = Outcome::Refused(reason.code().unwrap_or_default().to_owned());
+            journal::append(transaction, &Draft { outcome, ..draft.clone() })?;
+        }
+        Ok(Appended::Refused(reason))
+    };
     if trust_domain::of_store(transaction)? != domain {
-        return Ok(Appended::OtherTrustDomain);
+        return refused(RecordError::OtherTrustDomain);
     }
     let Some(stored) = sessions::find(transaction, draft.session)? else {
-        return Ok(Appended::NoSession);
+        return refused(RecordError::NoSession);
     };
     if let Some((sequence, transcript)) = stored.released {
-        if transcript != draft.transcript {
-            return Ok(Appended::SessionUsed);
-        }
-        return Ok(journal::entry(transaction, sequence)?.map_or(Appended::SessionUsed, Appended::Again));
+        let entry = if transcript == draft.transcript { journal::entry(transaction, sequence)? } else { None };
+        return entry.map_or_else(|| refused(RecordError::SessionUsed), |entry| Ok(Appended::Again(entry)));
     }
     if !sessions::spend_nonce(transaction, nonce, nonce_expires)? {
-        return Ok(Appended::NonceSpent);
+        return refused(RecordError::NonceSpent);
     }
     let record = journal::append(transaction, draft)?;
     let sequence = i64::try_from(record.sequence).unwrap_or(i64::MAX);

@@ -7,6 +7,10 @@ use rusqlite::Connection;
 use strongroom_protocol::{Address, SecretKind};
 
 use super::*;
+use crate::RecordError;
+
+#[path = "../../tests/fixture/grants.rs"]
+mod grants;
 
 struct Folder(tempfile::TempDir);
 
@@ -28,7 +32,17 @@ impl Folder {
     fn rows(&self) -> Vec<String> {
         let connection = self.raw();
         let mut rows = Vec::new();
-        for table in ["epochs", "secret_versions", "data_keys", "spent_signatures", "secret_counts"] {
+        let tables = [
+            "epochs",
+            "secret_versions",
+            "data_keys",
+            "spent_signatures",
+            "secret_counts",
+            "sessions",
+            "spent_nonces",
+            "journal",
+        ];
+        for table in tables {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).unwrap();
             let columns = statement.column_count();
             let mut found = statement.query([]).unwrap();
@@ -57,7 +71,7 @@ fn signature(number: u8) -> Signature {
 }
 
 /// The statements of each write, where SQLite can be made to fail: (event, table).
-const STATEMENTS: [(&str, &str); 7] = [
+const STATEMENTS: [(&str, &str); 10] = [
     ("INSERT", "secret_versions"),
     ("INSERT", "data_keys"),
     ("INSERT", "spent_signatures"),
@@ -65,6 +79,9 @@ const STATEMENTS: [(&str, &str); 7] = [
     ("INSERT", "epochs"),
     ("UPDATE", "data_keys"),
     ("DELETE", "epochs"),
+    ("INSERT", "spent_nonces"),
+    ("INSERT", "journal"),
+    ("UPDATE", "sessions"),
 ];
 
 /// Makes one statement fail in the worst way, leaving what it wrote so far (FAIL) or ending the transaction under the
@@ -88,10 +105,11 @@ enum Write {
     RememberSignature,
     Replace,
     Rotate,
+    Record,
 }
 
 impl Write {
-    const ALL: [Self; 4] = [Self::Insert, Self::RememberSignature, Self::Replace, Self::Rotate];
+    const ALL: [Self; 5] = [Self::Insert, Self::RememberSignature, Self::Replace, Self::Rotate, Self::Record];
 
     /// `Err` is trouble; any other refusal fails the test.
     async fn run(self, store: &Store, name: &str) -> Result<(), StoreError> {
@@ -110,6 +128,14 @@ impl Write {
                 }
             }
             Self::Rotate => store.rotate_epoch(|_| {}).await.map(|_| ()),
+            Self::Record => {
+                let grant = grants::grant(&grants::session(1), 1, 1, false);
+                match store.record(grant, grants::LATER, grants::NOW).await {
+                    Ok(_) => Ok(()),
+                    Err(RecordError::Trouble(trouble)) => Err(trouble),
+                    Err(other) => panic!("{other}"),
+                }
+            }
         }
     }
 }
@@ -118,6 +144,8 @@ async fn store_with_secrets(folder: &Folder) -> Store {
     let store = folder.open();
     store.insert(account("existing"), value(b"first"), signature(1)).await.unwrap();
     store.insert(SecretId::App(Address::repeat_byte(1)), value(b"app"), signature(2)).await.unwrap();
+    store.settle_trust_domain(&strongroom_grant::TrustDomain::Production).await.unwrap();
+    store.put_session(grants::session(1)).await.unwrap();
     store
 }
 
@@ -151,8 +179,8 @@ async fn a_fault_in_any_statement_of_any_write_is_trouble_and_leaves_nothing_beh
             }
         }
     }
-    // Insert: 4 statements, replace: 3, signature: 1, rotation: 3; three ways to fail each.
-    assert_eq!(faults_met, 3 * (4 + 3 + 1 + 3));
+    // Insert: 4 statements, replace: 3, signature: 1, rotation: 3, record: 3; three ways to fail each.
+    assert_eq!(faults_met, 3 * (4 + 3 + 1 + 3 + 3));
 }
 
 #[tokio::test]
