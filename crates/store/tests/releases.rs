@@ -1,4 +1,5 @@
 //! Record, then open: one release per session, one entry per request, and nothing opens without its record.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 #[path = "fixture/grants.rs"]
 mod grants;
