@@ -113,7 +113,7 @@ pub enum Reason {
 }
 
 /// Why nothing was started, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("the {step} step of the start failed: {cause}")]
 pub struct Refusal {
     /// Which step of the start, in one or two words.
@@ -157,6 +157,38 @@ impl Exit {
             peak_memory_bytes: None,
             cpu_time: None,
         }
+    }
+}
+
+impl Launch {
+    /// Refuses what no back end could run.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let refuse = |cause: String| Err(Refusal { step: "launch".to_owned(), cause });
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let name = self.name.as_bytes();
+        if !(1..=64).contains(&name.len()) || !plain(name[0]) || !name.iter().all(|byte| plain(*byte) || *byte == b'-')
+        {
+            return refuse(format!("`{}` is no name of a run: 1 to 64 of a-z, 0-9 and -", self.name.escape_debug()));
+        }
+        if !self.argv.first().is_some_and(|program| program.starts_with('/')) {
+            return refuse("argv must begin with the absolute path of a program".to_owned());
+        }
+        if let Some((name, _)) = self.environment.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+            return refuse(format!("`{}` is no name of an environment variable", name.escape_debug()));
+        }
+        let environment = self.environment.iter().flat_map(|(name, value)| [name, value]);
+        if self.argv.iter().chain(environment).any(|text| text.contains('\0')) {
+            return refuse("arguments and environment cannot hold zero bytes".to_owned());
+        }
+        let targets =
+            self.binds.iter().map(|bind| &bind.target).chain(self.scratch.iter().map(|scratch| &scratch.target));
+        for target in targets {
+            let plain = target.components().skip(1).all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !target.is_absolute() || !plain || target.parent().is_none() {
+                return refuse(format!("`{}` is no absolute path below `/` to mount at", target.display()));
+            }
+        }
+        Ok(())
     }
 }
 
