@@ -12,6 +12,9 @@ pub enum MissingProgram {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// The static guest was not built.
+    #[error("the static guest program is not built; run `cargo xtask guest`")]
+    NoGuest,
     /// The system does not tell where this program is.
     #[error("the folder of this program is not known; give the path of the other program")]
     Unknown(#[source] io::Error),
@@ -21,6 +24,13 @@ pub enum MissingProgram {
 pub fn beside_this_program(name: &str) -> Result<PathBuf, MissingProgram> {
     let path = std::env::current_exe().map_err(MissingProgram::Unknown)?.with_file_name(name);
     if path.is_file() { Ok(path) } else { Err(MissingProgram::NotThere { path }) }
+}
+
+/// The static guest program that `cargo xtask guest` builds: `guest/strongroom-guest` in the target folder.
+pub fn static_guest() -> Result<PathBuf, MissingProgram> {
+    let own = std::env::current_exe().map_err(MissingProgram::Unknown)?;
+    let candidates = own.ancestors().skip(1).map(|folder| folder.join("guest/strongroom-guest"));
+    candidates.into_iter().find(|path| path.is_file()).ok_or(MissingProgram::NoGuest)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod demo;
+mod guest;
 mod run;
 mod test;
 
@@ -18,6 +19,8 @@ struct Arguments {
 enum Task {
     /// Builds everything, starts the local network and the service, and pushes three secrets.
     Demo(demo::Demo),
+    /// Builds the static guest program that enclaves start, as target/guest/strongroom-guest.
+    Guest,
     /// Runs everything that CI runs: format, lints, dependencies, all tests with the end-to-end ones.
     Test(test::Test),
 }
@@ -25,6 +28,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Demo(demo) => demo.run(),
+        Task::Guest => guest::build(),
         Task::Test(test) => test.run(),
     }
 }

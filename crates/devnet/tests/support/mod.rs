@@ -59,3 +59,17 @@ pub(crate) fn program(package: &str, name: &'static str) -> PathBuf {
     }
     folder.join(name)
 }
+
+/// Builds the static guest, once, and tells where it is.
+pub(crate) fn static_guest() -> PathBuf {
+    static BUILT: Mutex<bool> = Mutex::new(false);
+    let mut built = BUILT.lock().unwrap();
+    if !*built {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["xtask", "guest"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = build.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        *built = true;
+    }
+    strongroom_devnet::programs::static_guest().unwrap()
+}
