@@ -8,6 +8,7 @@
 //!
 //! It cannot open a stored secret: what the enclave gets passes through it sealed.
 
+pub mod callbacks;
 pub mod cause;
 mod command_line;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod metrics;
 pub mod outside;
 pub mod room;
 pub mod scheduler;
+pub mod services;
 pub mod store;
 pub mod task;
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use alloy_primitives::{B256, U256};
 use strongroom_protocol::snapshot::{App, Deal, DealAsset};
-use strongroom_protocol::{Address, Tag, UnixSeconds};
+use strongroom_protocol::{Address, Tag, TaskId, UnixSeconds};
 
+use crate::lifecycle::{Event, State};
 use crate::outside::DealView;
+use crate::store::{Cursor, Found, Note, Store};
 
 /// A TDX deal of one task with these parameters, matched at second 1,000,000, in a category of 300 s.
 pub(crate) fn deal_view(params: &str) -> DealView {
@@ -39,5 +41,34 @@ pub(crate) fn deal_view(params: &str) -> DealView {
             mrenclave: vec![],
         },
         dataset: None,
+    }
+}
+
+/// A state with one task that is running.
+pub(crate) async fn running_task() -> (Store, TaskId, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_store(folder.path());
+    let id = TaskId::of(deal_view("{}").deal.id, 0);
+    let cursor = Cursor { block: 1, hash: B256::ZERO };
+    store.take_in(vec![found(id)], cursor, UnixSeconds(1)).await.unwrap();
+    let mut state = State::Received;
+    for event in [Event::Accepted, Event::Initialized, Event::Authorized, Event::Taken, Event::Prepared] {
+        state = store.advance(id, state, event, Note::default(), UnixSeconds(2)).await.unwrap().state;
+    }
+    (store, id, folder)
+}
+
+pub(crate) fn open_store(folder: &std::path::Path) -> Store {
+    Store::open(&folder.join("pool.db"), 31337, Address::repeat_byte(1), Address::repeat_byte(0x33)).unwrap()
+}
+
+pub(crate) fn found(id: TaskId) -> Found {
+    let view = deal_view("{}");
+    Found {
+        id,
+        deal: view.deal.id,
+        index: 0,
+        contribution_deadline: view.contribution_deadline(),
+        final_deadline: view.final_deadline(),
     }
 }
