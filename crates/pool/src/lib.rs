@@ -11,8 +11,10 @@
 pub mod callbacks;
 pub mod cause;
 mod command_line;
+pub mod config;
 pub mod engine;
 pub mod judge;
+pub mod keys;
 pub mod lifecycle;
 pub mod metrics;
 pub mod outside;
