@@ -90,11 +90,16 @@ impl Signature {
 
     /// The wallet that signed `challenge` as an EIP-191 personal message of 32 bytes.
     pub fn recover(&self, challenge: B256) -> Result<Address, SignatureError> {
+        self.recover_digest(eip191_digest(challenge))
+    }
+
+    /// The wallet that signed a digest that is already domain-separated, such as one of EIP-712.
+    pub fn recover_digest(&self, digest: B256) -> Result<Address, SignatureError> {
         let id = if self.y_is_odd { RecoveryId::One } else { RecoveryId::Zero };
         let signature =
             RecoverableSignature::from_compact(&self.compact, id).map_err(|_| SignatureError::OutOfRange)?;
         let key = signature
-            .recover(Message::from_digest(eip191_digest(challenge).0))
+            .recover(Message::from_digest(digest.0))
             .map_err(|_| SignatureError::Unrecoverable)?;
         Ok(address_of(&key))
     }
@@ -288,6 +293,13 @@ mod tests {
             wrong[range].copy_from_slice(&number);
             assert_eq!(Signature::from_bytes(&wrong), Err(SignatureError::OutOfRange));
         }
+    }
+
+    #[test]
+    fn a_signed_digest_recovers_as_a_digest_and_not_as_a_message() {
+        let signature = signer().sign_digest(CHALLENGE);
+        assert_eq!(signature.recover_digest(CHALLENGE), Ok(signer().address()));
+        assert!(!signature.is_by(signer().address(), CHALLENGE));
     }
 
     #[test]
