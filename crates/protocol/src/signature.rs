@@ -98,9 +98,7 @@ impl Signature {
         let id = if self.y_is_odd { RecoveryId::One } else { RecoveryId::Zero };
         let signature =
             RecoverableSignature::from_compact(&self.compact, id).map_err(|_| SignatureError::OutOfRange)?;
-        let key = signature
-            .recover(Message::from_digest(digest.0))
-            .map_err(|_| SignatureError::Unrecoverable)?;
+        let key = signature.recover(Message::from_digest(digest.0)).map_err(|_| SignatureError::Unrecoverable)?;
         Ok(address_of(&key))
     }
 
