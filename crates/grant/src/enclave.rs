@@ -8,8 +8,7 @@ use strongroom_attest::measurement::{ApprovedImages, OsImageId};
 use strongroom_attest::policy::PolicyHash;
 use strongroom_attest::{EvidenceKind, Policy, PolicyRefusal, TrustDomain, Verified};
 
-/// Name of the run-time event by which the guest measures the digest of the app's image (32 bytes) into RTMR3.
-pub const APP_IMAGE_EVENT: &str = "strongroom-app-image";
+pub use strongroom_protocol::release::APP_IMAGE_EVENT;
 
 /// What code an enclave was proven to run.
 #[derive(Clone, Debug, PartialEq, Eq)]

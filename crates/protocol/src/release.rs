@@ -12,6 +12,9 @@ use crate::session::{ParseSessionIdError, SessionId};
 use crate::signature::{Signature, SigningKey};
 use crate::transcript::{Deployment, Nonce, Transcript};
 
+/// Name of the run-time event by which the digest of the app's image (32 bytes) is measured into RTMR3, before the app starts.
+pub const APP_IMAGE_EVENT: &str = "strongroom-app-image";
+
 /// Media type of the answer to a release.
 pub const ANSWER_MEDIA_TYPE: &str = "application/vnd.strongroom.release.v1";
 
