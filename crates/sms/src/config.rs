@@ -17,11 +17,13 @@ pub use api_key::ApiKey;
 pub use attestation::AttestationConfig;
 pub use environment::{KEYS, Key, describe_environment};
 pub use problem::ConfigError;
+pub use provisioner::{AttestationMode, ContentConfig, ProvisionerConfig, ProvisionerKind};
 
 mod api_key;
 mod attestation;
 mod environment;
 mod problem;
+mod provisioner;
 
 const ARBITRUM_ONE: NonZeroU64 = NonZeroU64::new(42_161).expect("is positive");
 
@@ -45,6 +47,10 @@ pub struct Config {
     pub attestation: AttestationConfig,
     /// What `/tee/framework` and `/tee/properties` answer.
     pub tee: TeeConfig,
+    /// Who hands secrets to enclaves.
+    pub provisioner: ProvisionerConfig,
+    /// Where lists of datasets are fetched from.
+    pub content: ContentConfig,
     /// Counters.
     pub metrics: MetricsConfig,
     /// What is logged, and in which form.
@@ -408,6 +414,7 @@ impl Config {
                 problems.push(at("tee.pipelines", "holds the same version twice"));
             }
         }
+        problems.extend(provisioner::contradictions(self, at));
         if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(at("log.filter", &format!("is not understood: {error}")));
         }

@@ -4,9 +4,12 @@
 //! proof made by the one before.
 
 pub mod attestation;
+pub mod bulk;
 pub(crate) mod deliver;
+mod explain;
 mod journal;
 mod nonces;
+pub mod provision;
 mod sessions;
 pub mod setup;
 
@@ -24,14 +27,17 @@ use strongroom_protocol::{Address, B256, Session, SigningKey, TaskId, UnixSecond
 use strongroom_store::{RecordError, Recorded, Refused, Store, StoreError};
 
 use self::attestation::{Attestation, Busy};
+use self::bulk::{BulkLists, FetchContent, FetchError};
 use self::nonces::{NonceError, Nonces};
-use url::Url;
+use self::provision::Provisioner;
 
 use crate::owners::ReadOwnersError;
 use crate::tasks::ReadTasks;
 use crate::vault::{Vault, VaultClosed};
 
+pub(crate) use self::explain::{Asker, ExplainError};
 pub(crate) use self::journal::JournalError;
+pub(crate) use self::provision::KeeperError;
 pub(crate) use self::sessions::{ChallengeError, SessionError, SessionRequest};
 
 /// Why there is no release.
@@ -70,12 +76,26 @@ pub(crate) enum ReleaseError {
     /// The enclave's key cannot be sealed to.
     #[error(transparent)]
     WeakKey(#[from] strongroom_protocol::sealing::WeakKeyError),
-    /// The chain could not be read.
+    /// The facts could not be found out.
     #[error(transparent)]
-    Chain(#[from] ReadOwnersError),
+    Trouble(#[from] GatherError),
     /// The store is being replaced.
     #[error(transparent)]
     Closed(#[from] VaultClosed),
+    /// The store is in trouble.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the facts of a decision could not be found out. Always worth a retry.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatherError {
+    /// The chain could not be read.
+    #[error(transparent)]
+    Chain(#[from] ReadOwnersError),
+    /// The list of datasets could not be fetched.
+    #[error(transparent)]
+    Content(#[from] FetchError),
     /// The store is in trouble.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,7 +108,8 @@ pub(crate) struct Releases {
     nonces: Nonces,
     tasks: Arc<dyn ReadTasks>,
     attestation: Attestation,
-    public_url: Url,
+    lists: BulkLists,
+    provisioner: Provisioner,
 }
 
 /// What releases are started with.
@@ -99,8 +120,10 @@ pub struct ReleaseSettings {
     pub tasks: Arc<dyn ReadTasks>,
     /// Roots, policy, images and endorsements.
     pub attestation: Attestation,
-    /// Where guests reach this service: the `secretProvisioningUrl` of sessions.
-    pub public_url: Url,
+    /// Where the lists of datasets are fetched from.
+    pub content: Arc<dyn FetchContent>,
+    /// Who hands the secrets of a session to its enclave, this service or another.
+    pub provisioner: Provisioner,
     /// Whose evidence opens the secrets of the store.
     pub trust_domain: TrustDomain,
 }
@@ -108,16 +131,12 @@ pub struct ReleaseSettings {
 impl Releases {
     /// Derives the service's keys from the store.
     pub(crate) fn new(chain_id: u64, settings: ReleaseSettings, store: &Store) -> Self {
-        let ReleaseSettings { hub, tasks, attestation, public_url, trust_domain: _settled_before } = settings;
+        let ReleaseSettings { hub, tasks, attestation, content, provisioner, trust_domain: _settled_before } = settings;
         let identity = derived_key(store, "strongroom/identity/v1", hub.as_slice());
         let deployment = Deployment { chain_id, hub, sms: identity.address() };
         let nonces = Nonces::new(&store.derive_key("strongroom/nonces/v1", hub.as_slice()));
-        Self { deployment, identity, nonces, tasks, attestation, public_url }
-    }
-
-    /// Where guests reach this service.
-    pub(crate) fn public_url(&self) -> &Url {
-        &self.public_url
+        let lists = BulkLists::new(content);
+        Self { deployment, identity, nonces, tasks, attestation, lists, provisioner }
     }
 
     /// This service and its chain.
@@ -142,18 +161,21 @@ impl Releases {
         let transcript = request.transcript(self.deployment)?;
         let nonce_expires = self.nonces.check(&transcript.nonce, now)?;
         let session = store.session(transcript.session).await?.ok_or(ReleaseError::NoSession)?;
-        let enclave = self.verify(request, &transcript, now).await?;
-        let facts = Facts { task: self.gather(&store, session, now).await?, transcript, enclave };
-        let grant = match strongroom_grant::decide(&facts) {
+        let verified = self.verify(request, &transcript, now).await?;
+        let task = self.gather(&store, session, now).await?;
+        let (block, worker) = (task.chain.block, task.session.worker);
+        let (enclave, decided) = match verified {
+            Ok(enclave) => {
+                let facts = Facts { task, transcript: transcript.clone(), enclave };
+                (facts.enclave.identity().to_string(), strongroom_grant::decide(&facts))
+            }
+            // Authentic, so it is worth an entry, but nothing that it says of its code is for this request.
+            Err(refusal) => (request.kind.clone(), Err(refusal)),
+        };
+        let grant = match decided {
             Ok(grant) => grant,
             Err(refusal) => {
-                let refused = Refused {
-                    transcript: &facts.transcript,
-                    block: facts.task.chain.block,
-                    worker: facts.task.session.worker,
-                    identity: facts.enclave.identity(),
-                    refusal: &refusal,
-                };
+                let refused = Refused { transcript: &transcript, block, worker, enclave, refusal: &refusal };
                 store.record_refusal(refused, nonce_expires, now).await?;
                 return Err(refusal.into());
             }
@@ -162,24 +184,29 @@ impl Releases {
         self.open_and_seal(&store, recorded).await
     }
 
+    /// The enclave of authentic evidence, or why authentic evidence is refused before anything else is known.
     async fn verify(
         &self,
         request: &ReleaseRequest,
         transcript: &Transcript,
         now: UnixSeconds,
-    ) -> Result<Enclave, ReleaseError> {
+    ) -> Result<Result<Enclave, Refusal>, ReleaseError> {
         let evidence = evidence(request)?;
         let binding = ExpectedBinding::new(transcript.report_data());
-        self.attestation.verify(evidence, binding, now).await?.map_err(|error| match error {
-            VerifyError::Evidence(fault) => ReleaseError::Evidence(fault),
-            VerifyError::Endorsements(fault) => ReleaseError::Endorsements(fault),
-        })
+        match self.attestation.verify(evidence, binding, now).await? {
+            Ok(enclave) => Ok(Ok(enclave)),
+            // Both are looked at after every signature was found good.
+            Err(VerifyError::Evidence(EvidenceFault::Binding)) => Ok(Err(Refusal::NotBound)),
+            Err(VerifyError::Evidence(EvidenceFault::Debug)) => Ok(Err(Refusal::DebugEnclave)),
+            Err(VerifyError::Evidence(fault)) => Err(ReleaseError::Evidence(fault)),
+            Err(VerifyError::Endorsements(fault)) => Err(ReleaseError::Endorsements(fault)),
+        }
     }
 
     /// Reads all that a decision about `session` needs, the chain at one block.
     async fn gather(&self, store: &Store, session: Session, now: UnixSeconds) -> Result<TaskFacts, ReleaseError> {
         let task = session.id.task();
-        let chain = self.tasks.snapshot(task, now).await?.ok_or(ReleaseError::NoTask)?;
+        let chain = self.tasks.snapshot(task, now).await.map_err(GatherError::from)?.ok_or(ReleaseError::NoTask)?;
         Ok(self.facts(store, chain, session, now).await?)
     }
 
@@ -189,13 +216,21 @@ impl Releases {
         chain: TaskSnapshot,
         session: Session,
         now: UnixSeconds,
-    ) -> Result<TaskFacts, StoreError> {
+    ) -> Result<TaskFacts, GatherError> {
         let params = DealParams::parse(&chain.deal.params);
-        let needs = params.as_ref().map(|params| needs(&chain, params, session.worker)).unwrap_or_default();
+        let bulk = match params.as_ref().ok().and_then(|params| params.bulk_cid.as_deref()) {
+            None => Ok(Vec::new()),
+            Some(list) => match self.lists.orders(list, chain.task.index).await? {
+                Err(unreadable) => Err(unreadable),
+                Ok(orders) => Ok(self.tasks.bulk(chain.block, chain.deal.id, orders).await?),
+            },
+        };
+        let of = |params| needs(&chain, params, bulk.as_deref().unwrap_or_default(), session.worker);
+        let needs = params.as_ref().map(of).unwrap_or_default();
         let wanted = needs.iter().flat_map(Need::candidates).cloned().collect();
         let stored = store.versions(wanted).await?;
         let derived_challenge = self.challenge_key(store, chain.task.id).address();
-        Ok(TaskFacts { chain, params, session, derived_challenge, stored, now })
+        Ok(TaskFacts { chain, params, bulk, session, derived_challenge, stored, now })
     }
 
     async fn open_and_seal(&self, store: &Store, recorded: Recorded) -> Result<ReleaseAnswer, ReleaseError> {

@@ -8,7 +8,7 @@ use strongroom_store::TrustDomainError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Sms;
 use crate::clock::Clock;
@@ -82,7 +82,10 @@ impl Service {
         let sms = Arc::new(sms);
         sms.count_stored().await;
 
-        let mut background = vec![tokio::spawn(count_regularly(Arc::clone(&sms), duration(config.metrics.refresh_ms)))];
+        let mut background = vec![
+            tokio::spawn(count_regularly(Arc::clone(&sms), duration(config.metrics.refresh_ms))),
+            tokio::spawn(forget_regularly(Arc::clone(&sms))),
+        ];
         if let Some(tls) = &tls {
             background.push(tokio::spawn(tls.clone().reload_regularly(duration(config.tls.reload_ms))));
         }
@@ -110,6 +113,21 @@ impl Service {
         }
         self.sms.vault.close().await;
         info!("stopped");
+    }
+}
+
+/// How often sessions and nonces whose time is over are removed.
+const FORGET_EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+
+async fn forget_regularly(sms: Arc<Sms>) {
+    let mut ticks = tokio::time::interval(FORGET_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(store) = sms.vault.store() else { continue };
+        if let Err(error) = store.forget_expired(sms.clock.seconds()).await {
+            warn!(error = &error as &dyn std::error::Error, "expired sessions could not be removed");
+        }
     }
 }
 

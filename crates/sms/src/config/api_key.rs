@@ -1,4 +1,4 @@
-//! The key of the admin routes: never printed, compared in constant time, kept out of the messages of the parser.
+//! Keys and passwords of the settings: never printed, compared in constant time, kept out of the messages of the parser.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use subtle::ConstantTimeEq;
 
-/// What `X-API-KEY` must hold. A blank key means that the admin routes are disabled.
+/// What `X-API-KEY` must hold, or a password. A blank one is none.
 #[derive(Clone, Default)]
 pub struct ApiKey(SecretString);
 
@@ -19,6 +19,11 @@ impl ApiKey {
     /// Whether no key was set.
     pub fn is_blank(&self) -> bool {
         self.0.expose_secret().trim().is_empty()
+    }
+
+    /// The text itself, for whom it is meant.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
     }
 
     /// Whether `sent` is the key, in time that depends only on the lengths.

@@ -99,6 +99,26 @@ pub const KEYS: &[Key] = &[
     Key::new("tee.framework", Form::Text, "tdx, scone or gramine"),
     Key::new("tee.las_image", Form::Text, "image of SCONE's local attestation service"),
     Key::new("tee.pipelines", Form::Toml, "pre- and post-compute programs, as an inline TOML array"),
+    Key::new("provisioner.kind", Form::Text, "attested (this service), scone, gramine or tdx"),
+    Key::new("provisioner.url", Form::Text, "where the secret provisioner takes sessions"),
+    Key::new("provisioner.enclave_address", Form::Text, "where enclaves reach the secret provisioner"),
+    Key::new("provisioner.ca_certificate", Form::Text, "the only certificates (PEM) believed for provisioner.url"),
+    Key::new("provisioner.client_certificate", Form::Text, "certificate (PEM) shown to the secret provisioner"),
+    Key::new("provisioner.client_key", Form::Text, "private key (PEM) of provisioner.client_certificate"),
+    Key::new("provisioner.login", Form::Text, "name at Gramine's server").formerly("IEXEC_GRAMINE_SPS_WEB_LOGIN"),
+    Key::new("provisioner.password", Form::Text, "password at Gramine's server")
+        .formerly("IEXEC_GRAMINE_SPS_WEB_PASSWORD"),
+    Key::new("provisioner.timeout_ms", Form::Literal, "longest wait for the secret provisioner"),
+    Key::new("provisioner.attestation_mode", Form::Text, "SCONE: maa or hardware")
+        .formerly("TEE_SCONE_ATTESTATION_MODE"),
+    Key::new("provisioner.attestation_servers", Form::List, "SCONE: attestation servers, one of which must answer"),
+    Key::new("provisioner.tolerated_insecure_options", Form::List, "SCONE: insecure options that are tolerated")
+        .formerly("IEXEC_SCONE_TOLERATED_INSECURE_OPTIONS"),
+    Key::new("provisioner.ignored_advisories", Form::List, "SCONE: advisories of Intel that are ignored")
+        .formerly("IEXEC_IGNORED_SGX_ADVISORIES"),
+    Key::new("provisioner.danger_plain_http", Form::Literal, "reach the secret provisioner without TLS"),
+    Key::new("content.ipfs_gateway", Form::Text, "IPFS gateway for lists of datasets").formerly("IPFS_GATEWAY_URL"),
+    Key::new("content.timeout_ms", Form::Literal, "longest wait for the IPFS gateway"),
     Key::new("metrics.refresh_ms", Form::Literal, "how often stored secrets are counted"),
     Key::new("log.format", Form::Text, "plain or json"),
     Key::new("log.filter", Form::Text, "what is logged, such as info or warn,strongroom_sms=debug"),

@@ -152,3 +152,39 @@ fn a_blank_api_key_is_none() {
         assert_eq!(ApiKey::new(text.to_owned()).is_blank(), blank);
     }
 }
+
+#[test]
+fn a_provisioner_needs_all_that_makes_it_safe() {
+    let stage = "{ image = \"i\", fingerprint = \"f\", entrypoint = \"e\", heap_size_bytes = 1 }";
+    let pipeline = format!("pipelines = [{{ version = \"v\", pre_compute = {stage}, post_compute = {stage} }}]");
+    let text = |framework: &str, keeper: &str| {
+        let las = if framework == "scone" { "las_image = \"l\"\n" } else { "" };
+        format!("{MINIMAL}[tee]\nframework = \"{framework}\"\n{las}{pipeline}\n[provisioner]\n{keeper}")
+    };
+    let scone = "kind = \"scone\"\nurl = \"https://cas\"\nenclave_address = \"cas:18765\"\nca_certificate = \"/ca\"\n\
+                 attestation_servers = [\"https://maa\"]\n";
+    let gramine = "kind = \"gramine\"\nurl = \"https://sps\"\nenclave_address = \"sps:4433\"\nca_certificate = \"/ca\"\n\
+                   login = \"l\"\npassword = \"own\"\n";
+    assert!(read(&text("scone", scone), &[]).is_ok());
+    assert!(read(&text("gramine", gramine), &[]).is_ok());
+    for (framework, keeper, without, expected) in [
+        ("tdx", scone, "", "provisioner.kind is for another framework"),
+        ("scone", scone, "url = \"https://cas\"\n", "provisioner.url is needed"),
+        ("scone", scone, "enclave_address = \"cas:18765\"\n", "provisioner.enclave_address is needed"),
+        ("scone", scone, "ca_certificate = \"/ca\"\n", "provisioner.ca_certificate is needed"),
+        ("scone", scone, "attestation_servers = [\"https://maa\"]\n", "provisioner.attestation_servers names none"),
+        ("gramine", gramine, "login = \"l\"\n", "provisioner.login is needed"),
+        ("gramine", gramine, "password = \"own\"\n", "provisioner.password is needed"),
+    ] {
+        let problems = read(&text(framework, &keeper.replace(without, "")), &[]).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
+    }
+    for plain in [scone.replace("https://cas", "http://cas"), scone.replace("https://maa", "http://maa")] {
+        let problems = read(&text("scone", &plain), &[]).unwrap_err();
+        assert!(problems[0].contains("https"), "{problems:?}");
+        assert!(read(&text("scone", &format!("{plain}danger_plain_http = true\n")), &[]).is_ok());
+    }
+    let problems = read(&text("scone", &format!("{scone}client_key = \"/k\"\n")), &[]).unwrap_err();
+    assert!(problems[0].contains("belong together"), "{problems:?}");
+    assert!(read(&format!("{MINIMAL}[provisioner]\nkind = \"tdx\"\n"), &[]).unwrap_err().len() >= 4);
+}

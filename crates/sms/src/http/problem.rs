@@ -11,7 +11,7 @@ use strongroom_store::RecordError;
 use tracing::{error, info, warn};
 
 use crate::Sms;
-use crate::release::{JournalError, ReleaseError, Releases, SessionError};
+use crate::release::{ExplainError, GatherError, JournalError, ReleaseError, Releases, SessionError};
 
 #[derive(Serialize)]
 struct ProblemBody<'a> {
@@ -99,21 +99,30 @@ pub(super) fn release_refused(error: &ReleaseError) -> Problem {
             RecordError::NonceSpent => Problem::new(StatusCode::FORBIDDEN, "nonce-spent", detail),
             RecordError::Trouble(source) => store_trouble(source),
         },
-        ReleaseError::Chain(source) => chain_trouble(source),
+        ReleaseError::Trouble(source) => not_found_out(source),
         ReleaseError::Store(source) => store_trouble(source),
     }
 }
 
 /// The answer to an explanation that could not be given.
-pub(super) fn explain_refused(error: &SessionError) -> Problem {
+pub(super) fn explain_refused(error: &ExplainError) -> Problem {
+    match error {
+        ExplainError::Session(source) => session_not_explained(source),
+        ExplainError::Asker(source) => journal_refused(source),
+        ExplainError::Release(source) => release_refused(source),
+    }
+}
+
+fn session_not_explained(error: &SessionError) -> Problem {
     let detail = error.to_string();
     match error {
         SessionError::NotByWorker => Problem::new(StatusCode::UNAUTHORIZED, "not-by-worker", detail),
         SessionError::NoTask => Problem::new(StatusCode::NOT_FOUND, "no-task", detail),
         SessionError::OtherFramework { .. } => Problem::new(StatusCode::FORBIDDEN, "other-framework", detail),
         SessionError::Refused(refusal) => Problem::new(StatusCode::FORBIDDEN, refusal.code(), detail),
-        SessionError::Closed(_) => Problem::trouble(detail),
-        SessionError::Chain(source) => chain_trouble(source),
+        // Explanations hand nothing over.
+        SessionError::Keeper(_) | SessionError::Record(_) | SessionError::Closed(_) => Problem::trouble(detail),
+        SessionError::Trouble(source) => not_found_out(source),
         SessionError::Store(source) => store_trouble(source),
     }
 }
@@ -134,6 +143,17 @@ pub(super) fn journal_refused(error: &JournalError) -> Problem {
 pub(super) fn store_trouble(source: &strongroom_store::StoreError) -> Problem {
     error!(error = source as &dyn Error, "the store is in trouble");
     Problem::trouble("the store is in trouble; try again later")
+}
+
+fn not_found_out(source: &GatherError) -> Problem {
+    match source {
+        GatherError::Chain(source) => chain_trouble(source),
+        GatherError::Content(source) => {
+            warn!(error = source as &dyn Error, "a list of datasets could not be fetched");
+            Problem::trouble(source.to_string())
+        }
+        GatherError::Store(source) => store_trouble(source),
+    }
 }
 
 fn chain_trouble(source: &crate::owners::ReadOwnersError) -> Problem {

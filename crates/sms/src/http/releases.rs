@@ -17,7 +17,7 @@ use crate::Sms;
 use crate::release;
 
 /// Largest request: quote in base64, log with every quotation mark escaped, and the short fields.
-const MAX_REQUEST_BYTES: usize = 2 * MAX_QUOTE_BYTES + 2 * MAX_EVENT_LOG_BYTES + 4096;
+pub(super) const MAX_REQUEST_BYTES: usize = 2 * MAX_QUOTE_BYTES + 2 * MAX_EVENT_LOG_BYTES + 4096;
 
 /// `POST /v1/challenges`
 pub(super) async fn challenge(State(sms): State<Arc<Sms>>) -> Response {

@@ -102,6 +102,7 @@ async fn around(State(sms): State<Arc<Sms>>, request: Request, next: Next) -> Re
         peer = peer.map(tracing::field::display),
         kind = tracing::field::Empty,
         address = tracing::field::Empty,
+        task = tracing::field::Empty,
     );
 
     let answer = answer(&sms, request, next, route, peer, &cors).instrument(span.clone()).await;

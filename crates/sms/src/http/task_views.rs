@@ -7,21 +7,24 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strongroom_grant::Finding;
 use strongroom_protocol::record::{Outcome, Record};
+use strongroom_protocol::release::ReleaseRequest;
 use strongroom_protocol::{Signature, TaskId, UnixSeconds, address};
 
 use super::problem::{self, Problem};
+use super::releases::MAX_REQUEST_BYTES as MAX_RELEASE_BYTES;
 use super::tee_session::{MAX_REQUEST_BYTES, explain_request};
 use crate::Sms;
+use crate::release::Asker;
 
 const SCHEME: &str = "Strongroom";
 
-/// `POST /v1/explain`: the body of a session request. All that a session is judged by is public already (the chain, and
-/// which secrets exist), so anybody may ask.
-pub(super) async fn explain(State(sms): State<Arc<Sms>>, body: Body) -> Response {
-    match try_explain(&sms, body).await {
+/// `POST /v1/explain`: the body of a session request, or `{"release": …}` around that of a release. Without a signature
+/// the checks whose facts are public anyhow; all of them with the header of [`journal`], signed by a party of the task.
+pub(super) async fn explain(State(sms): State<Arc<Sms>>, headers: HeaderMap, body: Body) -> Response {
+    match try_explain(&sms, &headers, body).await {
         Ok(explanation) => Json(explanation).into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -29,8 +32,17 @@ pub(super) async fn explain(State(sms): State<Arc<Sms>>, body: Body) -> Response
 
 #[derive(Serialize)]
 struct Explanation {
+    /// Whether every check that is shown passes.
     passes: bool,
+    /// Whether all checks are shown.
+    complete: bool,
     checks: Vec<ExplainedCheck>,
+}
+
+/// Evidence to be explained.
+#[derive(Deserialize)]
+struct ReleaseToExplain {
+    release: ReleaseRequest,
 }
 
 #[derive(Serialize)]
@@ -60,15 +72,26 @@ impl From<Finding> for ExplainedCheck {
     }
 }
 
-async fn try_explain(sms: &Sms, body: Body) -> Result<Explanation, Problem> {
+async fn try_explain(sms: &Sms, headers: &HeaderMap, body: Body) -> Result<Explanation, Problem> {
     let releases = problem::releases(sms)?;
     let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "malformed-request", detail);
-    let body = to_bytes(body, MAX_REQUEST_BYTES).await.map_err(|_| malformed("the body is too large".to_owned()))?;
-    let request = explain_request(&body).map_err(malformed)?;
-    let findings = releases.explain(&sms.vault, &request, sms.clock.seconds()).await;
+    let asker: Asker = if headers.contains_key(header::AUTHORIZATION) {
+        Some(authorization(headers).ok_or_else(not_signed)?)
+    } else {
+        None
+    };
+    let limit = MAX_RELEASE_BYTES + MAX_REQUEST_BYTES;
+    let body = to_bytes(body, limit).await.map_err(|_| malformed("the body is too large".to_owned()))?;
+    let now = sms.clock.seconds();
+    let findings = if let Ok(ReleaseToExplain { release }) = serde_json::from_slice(&body) {
+        releases.explain_release(&sms.vault, &release, asker, now).await
+    } else {
+        let request = explain_request(&body).map_err(malformed)?;
+        releases.explain_session(&sms.vault, &request, asker, now).await
+    };
     let findings = findings.map_err(|error| problem::explain_refused(&error))?;
     let checks: Vec<ExplainedCheck> = findings.into_iter().map(ExplainedCheck::from).collect();
-    Ok(Explanation { passes: checks.iter().all(|check| check.passes), checks })
+    Ok(Explanation { passes: checks.iter().all(|check| check.passes), complete: asker.is_some(), checks })
 }
 
 #[derive(Serialize)]
@@ -144,13 +167,15 @@ async fn try_journal(sms: &Sms, task: &str, headers: &HeaderMap) -> Result<Vec<E
     let releases = problem::releases(sms)?;
     let task: TaskId =
         task.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "malformed-request", format!("{error}")))?;
-    let (signed_at, signature) = authorization(headers).ok_or_else(|| {
-        let detail = format!("send the header Authorization: {SCHEME} <Unix seconds> <signature>");
-        Problem::new(StatusCode::UNAUTHORIZED, "not-signed", detail)
-    })?;
+    let (signed_at, signature) = authorization(headers).ok_or_else(not_signed)?;
     let records = releases.journal(&sms.vault, task, signed_at, signature, sms.clock.seconds()).await;
     let records = records.map_err(|error| problem::journal_refused(&error))?;
     Ok(records.iter().map(Entry::from).collect())
+}
+
+fn not_signed() -> Problem {
+    let detail = format!("send the header Authorization: {SCHEME} <Unix seconds> <signature>");
+    Problem::new(StatusCode::UNAUTHORIZED, "not-signed", detail)
 }
 
 fn authorization(headers: &HeaderMap) -> Option<(UnixSeconds, Signature)> {

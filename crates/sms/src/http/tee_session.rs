@@ -12,11 +12,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 use strongroom_grant::Refusal;
 use strongroom_protocol::{Address, Signature, TaskId, address};
+use strongroom_store::{RecordError, StoreError};
 use tracing::{error, info, warn};
 
 use super::framework_error::FrameworkError;
 use crate::Sms;
-use crate::release::{ChallengeError, SessionError, SessionRequest};
+use crate::release::{ChallengeError, GatherError, KeeperError, SessionError, SessionRequest};
 
 /// Says in words why a session was refused; the body has room for nothing but the old service's enum.
 const REASON: HeaderName = HeaderName::from_static("strongroom-reason");
@@ -107,8 +108,7 @@ pub(super) async fn session(State(sms): State<Arc<Sms>>, headers: HeaderMap, bod
     }
     let now = sms.clock.seconds();
     match releases.session(&sms.vault, &request, sms.tee.framework(), random, now).await {
-        Ok(id) => {
-            let secret_provisioning_url = releases.public_url().to_string();
+        Ok((id, secret_provisioning_url)) => {
             Json(Envelope::Data(Data { session_id: id.to_string(), secret_provisioning_url })).into_response()
         }
         Err(error) => session_refused(&error),
@@ -177,7 +177,11 @@ fn session_refused(error: &SessionError) -> Response {
             Refusal::IndexNotCanonical { .. }
             | Refusal::NameNotCanonical { .. }
             | Refusal::RequesterSecretMissing { .. }
-            | Refusal::BulkNotServed
+            | Refusal::BulkUnreadable(_)
+            | Refusal::BulkDatasetUnknown { .. }
+            | Refusal::BulkOrderIncompatible { .. }
+            | Refusal::BulkOrderLimited { .. }
+            | Refusal::BulkOrderPriced { .. }
             | Refusal::ForeignSession
             | Refusal::SessionExpired { .. }
             | Refusal::BoundToOtherSession
@@ -188,13 +192,39 @@ fn session_refused(error: &SessionError) -> Response {
             | Refusal::ImageNotApproved { .. }
             | Refusal::OtherApp { .. } => failed("SECURE_SESSION_GENERATION_FAILED"),
         },
-        SessionError::Chain(source) => chain_trouble(source),
-        SessionError::Closed(_) => FrameworkError::trouble().into_response(),
-        SessionError::Store(source) => {
-            error!(error = source as &dyn Error, "the store is in trouble");
-            FrameworkError::trouble().into_response()
+        SessionError::Keeper(source) => {
+            warn!(error = source as &dyn Error, "the secret provisioner did not take a session");
+            match source {
+                KeeperError::NoPipeline { .. } => failed("APP_COMPUTE_INVALID_ENCLAVE_CONFIG"),
+                KeeperError::NotEnvironment { .. } => failed("SECURE_SESSION_GENERATION_FAILED"),
+                KeeperError::NoAttestationServer | KeeperError::Unreachable(_) | KeeperError::Refused(_) => {
+                    failed("SECURE_SESSION_STORAGE_CALL_FAILED")
+                }
+            }
         }
+        SessionError::Record(source) => match source {
+            RecordError::NoSession
+            | RecordError::SessionUsed
+            | RecordError::NonceSpent
+            | RecordError::OtherTrustDomain => failed("SECURE_SESSION_GENERATION_FAILED"),
+            RecordError::Trouble(source) => store_trouble(source),
+        },
+        SessionError::Trouble(source) => match source {
+            GatherError::Chain(source) => chain_trouble(source),
+            GatherError::Content(source) => {
+                warn!(error = source as &dyn Error, "a list of datasets could not be fetched");
+                FrameworkError::trouble().into_response()
+            }
+            GatherError::Store(source) => store_trouble(source),
+        },
+        SessionError::Closed(_) => FrameworkError::trouble().into_response(),
+        SessionError::Store(source) => store_trouble(source),
     }
+}
+
+fn store_trouble(source: &StoreError) -> Response {
+    error!(error = source as &dyn Error, "the store is in trouble");
+    FrameworkError::trouble().into_response()
 }
 
 fn envelope(status: StatusCode, name: &'static str, reason: Option<&SessionError>) -> Response {

@@ -3,6 +3,7 @@
 use strongroom_protocol::challenge::read_journal;
 use strongroom_protocol::record::Record;
 use strongroom_protocol::snapshot::TaskSnapshot;
+use strongroom_protocol::transcript::Deployment;
 use strongroom_protocol::{Address, Signature, TaskId, UnixSeconds};
 use strongroom_store::StoreError;
 
@@ -24,7 +25,7 @@ pub(crate) enum JournalError {
     NoTask,
     /// Who signed has no part in the task.
     #[error(
-        "the journal of a task is for its owners, requester, beneficiary, pool and workers; sign with the wallet of one"
+        "this is for the owners, requester, beneficiary, pool and workers of the task; sign with the wallet of one"
     )]
     NotAParty,
     /// The chain could not be read.
@@ -48,11 +49,7 @@ impl Releases {
         signature: Signature,
         now: UnixSeconds,
     ) -> Result<Vec<Record>, JournalError> {
-        if now.0.abs_diff(signed_at.0) > TOLERANCE_SECONDS {
-            return Err(JournalError::Stale);
-        }
-        let signer =
-            signature.recover(read_journal(self.deployment, task, signed_at)).map_err(|_| JournalError::NotAParty)?;
+        let signer = signer(self.deployment, task, signed_at, signature, now)?;
         let chain = self.tasks.snapshot(task, now).await?.ok_or(JournalError::NoTask)?;
         let records = vault.store()?.journal(task).await?;
         let worked = records.iter().any(|record| record.worker == signer);
@@ -60,8 +57,22 @@ impl Releases {
     }
 }
 
+/// Who signed, around this time, that they want to read what concerns `task`.
+pub(super) fn signer(
+    deployment: Deployment,
+    task: TaskId,
+    signed_at: UnixSeconds,
+    signature: Signature,
+    now: UnixSeconds,
+) -> Result<Address, JournalError> {
+    if now.0.abs_diff(signed_at.0) > TOLERANCE_SECONDS {
+        return Err(JournalError::Stale);
+    }
+    signature.recover(read_journal(deployment, task, signed_at)).map_err(|_| JournalError::NotAParty)
+}
+
 /// Owners at the match and now, buyer, beneficiary.
-fn is_party(chain: &TaskSnapshot, wallet: Address) -> bool {
+pub(super) fn is_party(chain: &TaskSnapshot, wallet: Address) -> bool {
     let deal = &chain.deal;
     let parties = [deal.app.owner, deal.workerpool.owner, deal.requester, deal.beneficiary, chain.app.owner];
     parties.contains(&wallet)

@@ -1,12 +1,16 @@
 //! Enclave challenges and sessions, as the stock scheduler and worker ask for them.
 
-use strongroom_grant::{Finding, Refusal, TaskFacts};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use strongroom_grant::{Refusal, TaskFacts};
 use strongroom_protocol::challenge::{enclave_challenge_request, workerpool_authorization};
+use strongroom_protocol::sealing::EnclaveKey;
 use strongroom_protocol::snapshot::TaskStatus;
+use strongroom_protocol::transcript::{Nonce, Transcript};
 use strongroom_protocol::{Address, Framework, Session, SessionId, Signature, TaskId, UnixSeconds};
-use strongroom_store::{Store, StoreError};
+use strongroom_store::{RecordError, Store, StoreError};
 
-use super::Releases;
+use super::provision::{KeeperClient, KeeperError, Provisioner};
+use super::{GatherError, Releases};
 use crate::owners::ReadOwnersError;
 use crate::vault::{Vault, VaultClosed};
 
@@ -44,9 +48,15 @@ pub(crate) enum SessionError {
     /// The decision says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The chain could not be read.
+    /// The operator's secret provisioner did not take the session.
     #[error(transparent)]
-    Chain(#[from] ReadOwnersError),
+    Keeper(#[from] KeeperError),
+    /// The session was taken back before it was handed over.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The facts could not be found out.
+    #[error(transparent)]
+    Trouble(#[from] GatherError),
     /// The store is being replaced.
     #[error(transparent)]
     Closed(#[from] VaultClosed),
@@ -83,7 +93,8 @@ impl Releases {
     }
 
     /// Makes a session when chain, authorization and stored secrets allow the task to run. The plan is made dry here, so
-    /// that a secret that is missing is found out before an enclave starts.
+    /// that a secret that is missing is found out before an enclave starts. Gives its id, and where the enclave asks for its
+    /// secrets: here, or at the operator's keeper, which has them then.
     pub(crate) async fn session(
         &self,
         vault: &Vault,
@@ -91,7 +102,7 @@ impl Releases {
         served: Framework,
         random: [u8; 10],
         now: UnixSeconds,
-    ) -> Result<SessionId, SessionError> {
+    ) -> Result<(SessionId, String), SessionError> {
         let authorization = workerpool_authorization(request.worker, request.task, request.enclave_challenge);
         if !request.worker_signature.is_by(request.worker, authorization) {
             return Err(SessionError::NotByWorker);
@@ -103,30 +114,53 @@ impl Releases {
             Some(asked) if asked != served => return Err(SessionError::OtherFramework { asked, served }),
             _ => {}
         }
-        store.put_session(facts.session.clone()).await?;
-        Ok(facts.session.id)
+        let id = facts.session.id;
+        let address = match &self.provisioner {
+            Provisioner::Attested(public_url) => {
+                store.put_session(facts.session).await?;
+                public_url.to_string()
+            }
+            Provisioner::Keeper(keeper) => {
+                self.entrust(&store, keeper, &facts, now).await?;
+                keeper.enclave_address().to_owned()
+            }
+        };
+        Ok((id, address))
     }
 
-    /// Every check of a session that a worker would ask for, failed or not.
-    pub(crate) async fn explain(
+    /// Hands the secrets of a session to the operator's keeper: decided and recorded first, as for an enclave.
+    async fn entrust(
         &self,
-        vault: &Vault,
-        request: &SessionRequest,
+        store: &Store,
+        keeper: &KeeperClient,
+        facts: &TaskFacts,
         now: UnixSeconds,
-    ) -> Result<Vec<Finding>, SessionError> {
-        let store = vault.store()?;
-        Ok(strongroom_grant::explain_session(&self.session_facts(&store, request, [0; 10], now).await?))
+    ) -> Result<(), SessionError> {
+        let prepared = keeper.prepare(facts).await?;
+        let mut nonce = [0; 32];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Randomness)?;
+        // No enclave asks, so there is no key to seal to: the keeper is reached over TLS.
+        let key = EnclaveKey::from_bytes([0; 32]);
+        let transcript =
+            Transcript { nonce: Nonce(nonce), deployment: self.deployment, session: facts.session.id, key };
+        let grant = strongroom_grant::entrust(facts, transcript, prepared.keeper())?;
+        store.put_session(facts.session.clone()).await?;
+        let recorded = store.record(grant, facts.session.expires, now).await?;
+        let opened = store.open_recorded(recorded).await?;
+        let challenge_key = self.challenge_key(store, facts.chain.task.id);
+        Ok(prepared.hand_over(facts.session.id, &opened, &challenge_key).await?)
     }
 
     /// What is known about the session that a request would make.
-    async fn session_facts(
+    pub(super) async fn session_facts(
         &self,
         store: &Store,
         request: &SessionRequest,
         random: [u8; 10],
         now: UnixSeconds,
     ) -> Result<TaskFacts, SessionError> {
-        let chain = self.tasks.snapshot(request.task, now).await?.ok_or(SessionError::NoTask)?;
+        let chain = self.tasks.snapshot(request.task, now).await.map_err(GatherError::from)?;
+        let chain = chain.ok_or(SessionError::NoTask)?;
         let session = Session {
             id: SessionId::from_random(random, request.task),
             worker: request.worker,

@@ -12,7 +12,9 @@ use tracing::warn;
 
 use super::ReleaseSettings;
 use super::attestation::{Attestation, FindEndorsements};
-use crate::config::{AttestationConfig, Config};
+use super::bulk::IpfsGateway;
+use super::provision::{Provisioner, ProvisionerError};
+use crate::config::{AttestationConfig, Config, duration};
 use crate::owners::CheckedChain;
 
 /// Chains with real money, on which nothing simulated is ever believed: Ethereum, Gnosis, Bellecour, Arbitrum One.
@@ -59,6 +61,9 @@ pub enum SetupError {
     /// The folder of endorsements cannot be read.
     #[error(transparent)]
     Endorsements(#[from] FileError),
+    /// The secret provisioner cannot be reached as the settings say.
+    #[error(transparent)]
+    Provisioner(#[from] ProvisionerError),
     /// The client that fetches endorsements cannot be made.
     #[error("HTTP cannot be prepared; check the system's TLS settings")]
     Http(#[from] reqwest::Error),
@@ -103,12 +108,14 @@ pub fn prepare(
     };
     let approved = images(attestation)?;
     let found = Box::new(Cached(Arc::clone(&endorsements)));
+    let content = Arc::new(IpfsGateway::new(config.content.ipfs_gateway.clone(), duration(config.content.timeout_ms))?);
     let public_url = attestation.public_url.clone().unwrap_or_else(|| listener_url(config));
     let settings = ReleaseSettings {
         hub,
         tasks: chain,
         attestation: Attestation::new(anchors, policy, approved, found, threads),
-        public_url,
+        content,
+        provisioner: Provisioner::from_config(config, public_url, trust_domain.clone())?,
         trust_domain,
     };
     Ok(Prepared { settings, endorsements })
