@@ -3,18 +3,23 @@
 //! app that sees exactly its own values.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod ground;
+mod node_in_between;
+mod refusals;
 mod scene;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
-use scene::{Bought, Scene};
-use strongroom_client::{EvidenceSource, ReleaseError, ServiceError};
+use ground::{REQUESTER, STRANGER, WORKER, Wish};
+use scene::Scene;
+use strongroom_client::EvidenceSource;
+use strongroom_protocol::SigningKey;
 use strongroom_protocol::bundle::Stage;
 use strongroom_protocol::contribution::contribution_message;
-use strongroom_protocol::{SigningKey, TaskId};
 
 /// Tells everything it was given, and how large the big secret is.
 const TELL: &str =
@@ -24,9 +29,9 @@ const TELL: &str =
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_enclave_of_a_bought_task_receives_what_chain_and_owners_allow() {
     let scene = Scene::new().await;
-    scene.push_secrets();
-    for app in ["first", "second"] {
-        let bought = scene.buy(app).await;
+    scene.push_secrets_with_the_sdk();
+    for (app, contract) in [("first", scene.ground.app), ("second", scene.ground.second_app)] {
+        let bought = scene.ground.buy(&Wish { app: contract, ..scene.ground.wish() }).await;
         let session = scene.session(&bought).await.unwrap();
         let guest = scene.guest(&session, &Scene::enclave(bought.image), TELL);
         assert!(guest.status.success(), "{}", String::from_utf8_lossy(&guest.stderr));
@@ -54,8 +59,8 @@ async fn an_enclave_of_a_bought_task_receives_what_chain_and_owners_allow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge_key() {
     let scene = Scene::new().await;
-    scene.push_secrets();
-    let bought = scene.buy("first").await;
+    scene.store_secrets().await;
+    let bought = scene.ground.buy(&scene.ground.wish()).await;
     let session = scene.session(&bought).await.unwrap();
     let released = scene.release(&session, &Scene::enclave(bought.image)).await.unwrap();
     let of = |stage: Stage, name: &str| {
@@ -69,9 +74,9 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
     let key = of(Stage::PostCompute, "SIGN_TEE_CHALLENGE_PRIVATE_KEY").unwrap();
     let key = SigningKey::from_hex(std::str::from_utf8(key).unwrap()).unwrap();
     let digest = B256::repeat_byte(0x33);
-    let signed = key.sign(contribution_message(Scene::worker(), bought.task, digest));
-    scene.contribute(&bought, &session, digest, signed).await;
-    assert_eq!(scene.status(bought.task).await, 2, "the task is revealing");
+    let signed = key.sign(contribution_message(ground::key(WORKER).address(), bought.task, digest));
+    scene.ground.contribute(&bought, session.challenge, session.authorization, digest, signed).await;
+    assert_eq!(scene.ground.status(bought.task).await, 2, "the task is revealing");
 
     let records = scene.store().journal(bought.task).await.unwrap();
     assert_eq!(records.len(), 1);
@@ -80,79 +85,72 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn parties_read_the_journal_of_their_task_and_anybody_the_reasons() {
+async fn parties_read_the_journal_of_their_task_and_nobody_else() {
     let scene = Scene::new().await;
-    let bought = scene.buy("first").await;
-    let explained = scene.explain(&bought).await;
-    let failed: Vec<_> =
-        explained["checks"].as_array().unwrap().iter().filter(|check| check["passes"] == false).collect();
-    assert_eq!(explained["passes"], false);
-    assert_eq!(failed.len(), 1, "{explained}");
-    assert_eq!(failed[0]["code"], "dataset-key-missing");
-    assert!(
-        failed[0]["compared"].as_str().unwrap().contains("requester secret \"one\""),
-        "all that is missing is named"
-    );
-
-    scene.push_secrets();
-    assert_eq!(scene.explain(&bought).await["passes"], true);
+    scene.store_secrets().await;
+    let bought = scene.ground.buy(&scene.ground.wish()).await;
     let session = scene.session(&bought).await.unwrap();
     let released = scene.release(&session, &Scene::enclave(bought.image)).await.unwrap();
-    let seen = scene.journal(&bought, scene::REQUESTER).await;
+    let seen = scene.journal(&bought, REQUESTER).await;
     assert_eq!(seen.0, 200, "{}", seen.1);
     assert_eq!(seen.1[0]["hash"], released.receipt.record.to_string());
     assert_eq!(seen.1[0]["outcome"], "granted");
     assert!(!seen.1.to_string().contains(scene::DATASET_KEY));
-    let stranger = scene.journal(&bought, scene::STRANGER).await;
+    let stranger = scene.journal(&bought, STRANGER).await;
     assert_eq!((stranger.0, stranger.1["code"].as_str()), (403, Some("not-a-party")));
 }
 
-#[track_caller]
-fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, ReleaseError>, expected: &str) {
-    match outcome {
-        Err(ReleaseError::Service(ServiceError::Refused { code, .. })) => assert_eq!(code, expected),
-        other => panic!("not refused with {expected}: {other:?}"),
+fn failed(explained: &serde_json::Value) -> Vec<&serde_json::Value> {
+    explained["checks"].as_array().unwrap().iter().filter(|check| check["passes"] == false).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn anybody_is_told_what_is_public_and_parties_everything() {
+    let scene = Scene::new().await;
+    let bought = scene.ground.buy(&scene.ground.wish()).await;
+    let (status, public) = scene.explain(&bought, None).await;
+    assert_eq!((status, &public["passes"], &public["complete"]), (200, &false.into(), &false.into()));
+    assert_eq!(failed(&public).len(), 1, "{public}");
+    assert_eq!(failed(&public)[0]["code"], "dataset-key-missing");
+    let compared = failed(&public)[0]["compared"].as_str().unwrap();
+    assert!(compared.contains("requester secret \"one\""), "all that is missing is named: {compared}");
+    assert!(!public.to_string().contains("derived here"), "the challenge is for the pool until it is used");
+
+    let (status, refused) = scene.explain(&bought, Some(STRANGER)).await;
+    assert_eq!((status, refused["code"].as_str()), (403, Some("not-a-party")));
+
+    scene.store_secrets().await;
+    for party in [ground::OWNER, REQUESTER, ground::SCHEDULER] {
+        let (status, whole) = scene.explain(&bought, Some(party)).await;
+        assert_eq!((status, &whole["passes"], &whole["complete"]), (200, &true.into(), &true.into()), "{whole}");
+        assert!(whole.to_string().contains("derived here"));
     }
 }
 
-fn only_task(bought: &Bought) -> TaskId {
-    bought.task
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn another_app_image_another_key_and_another_platform_get_nothing_and_are_journalled() {
+async fn parties_are_told_every_check_of_a_release_and_nothing_is_spent_by_asking() {
     let scene = Scene::new().await;
-    scene.push_secrets();
-    let bought = scene.buy("first").await;
+    scene.store_secrets().await;
+    let bought = scene.ground.buy(&scene.ground.wish()).await;
     let session = scene.session(&bought).await.unwrap();
+    let transcript = scene.transcript(session.id).await;
+    let wrong = scene.request(session.id, &transcript, &Scene::unapproved_enclave(bought.image)).await;
+    let (status, explained) = scene.explain_release(&bought, Some(REQUESTER), &wrong).await;
+    assert_eq!(status, 200, "{explained}");
+    assert_eq!(failed(&explained).len(), 1, "{explained}");
+    assert_eq!(failed(&explained)[0]["code"], "image-not-approved");
+    assert!(failed(&explained)[0]["remedy"].as_str().unwrap().contains("approved list"));
+    for stranger in [None, Some(STRANGER)] {
+        let (status, refused) = scene.explain_release(&bought, stranger, &wrong).await;
+        assert_eq!((status, refused["code"].as_str()), (403, Some("not-a-party")));
+    }
+    assert!(scene.outcomes(&bought).await.is_empty());
 
-    assert_refused(scene.release(&session, &Scene::enclave(B256::repeat_byte(1))).await, "other-app");
-    assert_refused(scene.release(&session, &Scene::unapproved_enclave(bought.image)).await, "image-not-approved");
-    assert_refused(scene.release(&session, &Scene::debug_enclave(bought.image)).await, "evidence-refused");
-    let enclave = Scene::enclave(bought.image);
-    scene.release(&session, &enclave).await.unwrap();
-    assert_refused(scene.release(&session, &enclave).await, "session-used");
-
-    let outcomes: Vec<_> =
-        scene.store().journal(only_task(&bought)).await.unwrap().into_iter().map(|record| record.outcome).collect();
-    let codes: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| match outcome {
-            strongroom_protocol::record::Outcome::Granted(_) => "granted",
-            strongroom_protocol::record::Outcome::Refused(code) => code,
-        })
-        .collect();
-    assert_eq!(codes, ["other-app", "image-not-approved", "granted"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_missing_secret_refuses_the_session_with_the_old_name_and_says_which() {
-    let scene = Scene::new().await;
-    let bought = scene.buy("first").await;
-    let refused = scene.session(&bought).await.unwrap_err();
-    assert_eq!(refused.body, r#"{"error":"PRE_COMPUTE_GET_DATASET_SECRET_FAILED"}"#);
-    assert_eq!(refused.status, 500);
-    assert!(refused.reason.contains("is not stored"), "{}", refused.reason);
+    let right = scene.request(session.id, &transcript, &Scene::enclave(bought.image)).await;
+    let (_, explained) = scene.explain_release(&bought, Some(REQUESTER), &right).await;
+    assert_eq!(explained["passes"], true, "{explained}");
+    scene.client().release(&right).await.unwrap();
+    assert_eq!(scene.outcomes(&bought).await, ["granted"], "the nonce was not spent by asking");
 }
 
 #[test]

@@ -1,22 +1,25 @@
-//! A network, the service in this process, simulated enclaves, and everybody who takes part.
+//! The service in this process, simulated enclaves, and everybody who takes part.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
-use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, Bytes, FixedBytes};
+use alloy_primitives::{Address, B256, FixedBytes};
+use serde_json::{Value, json};
 use strongroom_attest::measurement::{ApprovedImage, ApprovedImages};
 use strongroom_attest::{Endorsements, Evidence, EvidenceKind, Policy, TrustDomain};
 use strongroom_client::{EvidenceSource, Patience, Pinned, ReleaseError, Released, Service as Client};
-use strongroom_devnet::contracts::Hub;
-use strongroom_devnet::market::{Offered, Purchase, tag};
-use strongroom_devnet::resources::{App, Dataset};
 use strongroom_devnet::sdk::SdkVersion;
-use strongroom_devnet::{Devnet, development_accounts};
 use strongroom_grant::enclave::APP_IMAGE_EVENT;
 use strongroom_protocol::challenge::{enclave_challenge_request, workerpool_authorization};
-use strongroom_protocol::{AccountSecretName, SecretValue, SessionId, Signature, SigningKey, TaskId, UnixSeconds};
+use strongroom_protocol::record::Outcome;
+use strongroom_protocol::release::ReleaseRequest;
+use strongroom_protocol::sealing::EnclaveKeyPair;
+use strongroom_protocol::transcript::{Nonce, Transcript};
+use strongroom_protocol::{
+    AccountSecretName, SecretId, SecretValue, Session, SessionId, Signature, SigningKey, TaskId, UnixSeconds,
+};
 use strongroom_simulator::agent::{GuestAgent, SimulatedGuest};
 use strongroom_simulator::{IntelMachine, Simulator, TdxMeasured};
 use strongroom_sms::clock::Clock;
@@ -24,38 +27,26 @@ use strongroom_sms::config::Config;
 use strongroom_sms::owners::CheckedChain;
 use strongroom_sms::release::ReleaseSettings;
 use strongroom_sms::release::attestation::{Attestation, FindEndorsements};
+use strongroom_sms::release::bulk::IpfsGateway;
+use strongroom_sms::release::provision::Provisioner;
 use strongroom_sms::service::Service;
 use strongroom_sms::vault::Vault;
 use strongroom_store::{RootKeySource, Store, StoreConfig};
 
+use crate::ground::{Bought, Ground, OWNER, REQUESTER, SCHEDULER, WORKER, chance, key, wallet};
 use crate::support;
 
 pub(crate) const APP_SECRET: &str = "the developer's";
 pub(crate) const REQUESTER_SECRETS: [(&str, &str); 2] = [("one", "the buyer's first"), ("two", "the buyer's second")];
 pub(crate) const DATASET_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const BIG_SECRET_BYTES: usize = 3_000_000;
-const PARAMS: &str = r#"{"iexec_secrets":{"1":"one","2":"two","3":"big"},"iexec_result_storage_provider":"ipfs"}"#;
-
-/// Accounts of the network by what they do.
-const OWNER: usize = 1;
-pub(crate) const REQUESTER: usize = 2;
-const SCHEDULER: usize = 3;
-const WORKER: usize = 4;
-pub(crate) const STRANGER: usize = 5;
-
-/// One bought and initialised task.
-pub(crate) struct Bought {
-    pub(crate) task: TaskId,
-    /// Digest of the app's image.
-    pub(crate) image: B256,
-}
 
 /// A session and the authorization it was made with.
 #[derive(Debug)]
 pub(crate) struct Held {
-    id: SessionId,
-    challenge: Address,
-    authorization: Signature,
+    pub(crate) id: SessionId,
+    pub(crate) challenge: Address,
+    pub(crate) authorization: Signature,
 }
 
 /// A refused session.
@@ -79,18 +70,33 @@ impl Drop for SimulatedEnclave {
     }
 }
 
+/// How a service differs from the usual one.
+pub(crate) struct Setting {
+    /// How far its clock runs ahead.
+    pub(crate) ahead: Duration,
+    /// Nodes, instead of the network's.
+    pub(crate) endpoints: Vec<String>,
+    /// How many of them must agree.
+    pub(crate) quorum: usize,
+    pub(crate) policy: Policy,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let policy = Policy::development("simulator");
+        Self { ahead: Duration::ZERO, endpoints: Vec::new(), quorum: 1, policy }
+    }
+}
+
+/// One service on the shared ground, with a store of its own.
 pub(crate) struct Scene {
-    devnet: Devnet,
+    pub(crate) ground: Arc<Ground>,
     /// Serves until the scene ends.
     _service: Service,
     url: String,
     store: Store,
-    app: Address,
-    second_app: Address,
-    dataset: Address,
-    pool: Address,
     chain_watch: tokio::task::JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
 }
 
 impl Drop for Scene {
@@ -111,16 +117,8 @@ fn simulator() -> Simulator {
     Simulator::from_seed([7; 32])
 }
 
-fn now() -> UnixSeconds {
+pub(crate) fn now() -> UnixSeconds {
     UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap())
-}
-
-fn wallet(index: usize) -> PrivateKeySigner {
-    development_accounts()[index].signer()
-}
-
-fn key(index: usize) -> SigningKey {
-    SigningKey::from_bytes(&development_accounts()[index].well_known_key().0).unwrap()
 }
 
 fn approved(measured: &TdxMeasured) -> ApprovedImages {
@@ -132,27 +130,37 @@ fn approved(measured: &TdxMeasured) -> ApprovedImages {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
-        let devnet = support::devnet().await;
-        let chain = devnet.chain().unwrap();
-        let app = chain.create_app(&wallet(OWNER), &App::named("first")).await.unwrap();
-        let second_app = chain.create_app(&wallet(OWNER), &App::named("second")).await.unwrap();
-        let dataset = chain.create_dataset(&wallet(OWNER), &Dataset::named("data")).await.unwrap();
-        let pool = chain.create_workerpool(&wallet(SCHEDULER), "pool").await.unwrap();
+        Self::with(Setting::default()).await
+    }
 
-        let folder = tempfile::tempdir().unwrap();
-        let deployment = *devnet.deployment();
-        let config = format!(
-            "[server]\naddress = \"127.0.0.1\"\nport = 0\n[chain]\nendpoints = [\"{}\"]\nid = {}\nhub = \"{}\"",
-            devnet.rpc_url(),
+    pub(crate) async fn with(setting: Setting) -> Self {
+        Self::on(Ground::shared().await, Arc::new(tempfile::tempdir().unwrap()), setting).await
+    }
+
+    /// A second service on the same store.
+    pub(crate) async fn beside(&self, setting: Setting) -> Self {
+        Self::on(Arc::clone(&self.ground), Arc::clone(&self.folder), setting).await
+    }
+
+    async fn on(ground: Arc<Ground>, folder: Arc<tempfile::TempDir>, setting: Setting) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let deployment = *ground.devnet.deployment();
+        let mut config = Config::default();
+        config.server.address = "127.0.0.1".parse().unwrap();
+        config.server.port = 0;
+        config.chain.id = deployment.chain_id.try_into().unwrap();
+        config.rate_limit.enabled = false;
+        let mut chain_config = strongroom_poco::ChainConfig::new(
+            ground.devnet.rpc_url().parse().unwrap(),
             deployment.chain_id,
-            deployment.hub
+            deployment.hub,
         );
-        let file = folder.path().join("sms.toml");
-        std::fs::write(&file, config).unwrap();
-        let config = Config::load(Some(&file), |_| None).unwrap();
-        let mut chain_config =
-            strongroom_poco::ChainConfig::new(devnet.rpc_url().parse().unwrap(), deployment.chain_id, deployment.hub);
-        chain_config.head_refresh = std::time::Duration::from_millis(50);
+        chain_config.head_refresh = Duration::from_millis(50);
+        if !setting.endpoints.is_empty() {
+            chain_config.endpoints = setting.endpoints.iter().map(|url| url.parse().unwrap()).collect();
+            chain_config.quorum = setting.quorum.try_into().unwrap();
+            chain_config.retries = 0;
+        }
         let owners = CheckedChain::new(strongroom_poco::Chain::new(chain_config).unwrap());
         let watched = Arc::clone(&owners);
         let chain_watch = tokio::spawn(async move {
@@ -166,10 +174,11 @@ impl Scene {
         let vault = Vault::open(store_config.clone(), Arc::new(source.clone())).unwrap();
         let store = Store::open(&store_config, source()).unwrap();
         let simulator = simulator();
-        store.settle_trust_domain(&TrustDomain::Development("simulator".into())).await.unwrap();
+        let domain = TrustDomain::Development("simulator".into());
+        store.settle_trust_domain(&domain).await.unwrap();
         let attestation = Attestation::new(
             simulator.anchors(),
-            Policy::development("simulator"),
+            setting.policy,
             approved(&TdxMeasured::default()),
             Box::new(Simulated(Arc::new(simulator.endorsements(EvidenceKind::Tdx, now())))),
             2,
@@ -178,66 +187,43 @@ impl Scene {
             hub: deployment.hub,
             tasks: owners.clone(),
             attestation,
-            public_url: "http://sms.invalid".parse().unwrap(),
-            trust_domain: TrustDomain::Development("simulator".into()),
+            content: Arc::new(IpfsGateway::new(None, Duration::from_secs(1)).unwrap()),
+            provisioner: Provisioner::Attested("http://sms.invalid".parse().unwrap()),
+            trust_domain: domain,
         };
-        let clock = Clock::new(jiff::Timestamp::now);
+        let ahead = jiff::SignedDuration::try_from(setting.ahead).unwrap();
+        let clock = Clock::new(move || jiff::Timestamp::now() + ahead);
         let service = Service::start_with(&config, owners, vault, clock, Some(settings)).await.unwrap();
         let url = format!("http://{}", service.address());
-        let scene = Self {
-            devnet,
-            _service: service,
-            url,
-            store,
-            app,
-            second_app,
-            dataset,
-            pool,
-            chain_watch,
-            _folder: folder,
-        };
+        let scene = Self { ground, _service: service, url, store, chain_watch, folder };
         scene.until_ready().await;
         scene
     }
 
     /// Until the chain was checked: an existence check needs no chain, an identity neither, so health is asked.
     async fn until_ready(&self) {
-        let http = Self::http();
+        let http = http();
         for _ in 0..600 {
             if http.get(format!("{}/actuator/health", self.url)).send().await.unwrap().status().is_success() {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the service is not healthy after half a minute");
-    }
-
-    fn http() -> reqwest::Client {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder().no_proxy().build().unwrap()
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
-    pub(crate) fn worker() -> Address {
-        key(WORKER).address()
-    }
-
     /// By the stock SDK; the worker's token as the stock worker pushes it.
-    pub(crate) fn push_secrets(&self) {
+    pub(crate) fn push_secrets_with_the_sdk(&self) {
         tokio::task::block_in_place(|| {
             let sdk = support::sdk();
-            let context = |index: usize| strongroom_devnet::sdk::SdkContext {
-                rpc_url: self.devnet.rpc_url().to_owned(),
-                deployment: *self.devnet.deployment(),
-                sms_url: Some(self.url.clone()),
-                wallet: wallet(index),
-            };
+            let context = |index: usize| support::context(&self.ground.devnet, Some(&self.url), &wallet(index));
             let mut owner = sdk.session(SdkVersion::V9, &context(OWNER)).unwrap();
-            owner.push_app_secret(self.app, APP_SECRET).unwrap();
-            owner.push_dataset_secret(self.dataset, DATASET_KEY).unwrap();
+            owner.push_app_secret(self.ground.app, APP_SECRET).unwrap();
+            owner.push_dataset_secret(self.ground.dataset, DATASET_KEY).unwrap();
             let mut requester = sdk.session(SdkVersion::V9, &context(REQUESTER)).unwrap();
             for (name, value) in REQUESTER_SECRETS {
                 requester.push_requester_secret(name, value).unwrap();
@@ -251,7 +237,7 @@ impl Scene {
         let (worker, name, token) = (key(WORKER), AccountSecretName::RESULT_PROXY_TOKEN, "token");
         let value = SecretValue::new(token.into()).unwrap();
         let challenge = strongroom_protocol::challenge::push_account_secret(worker.address(), name, &value);
-        let answer = Self::http()
+        let answer = http()
             .post(format!("{}/secrets/web2", self.url))
             .query(&[("ownerAddress", worker.address().to_string()), ("secretName", name.to_owned())])
             .header("Authorization", worker.sign(challenge).to_string())
@@ -262,53 +248,68 @@ impl Scene {
         assert_eq!(answer.status(), 204);
     }
 
-    /// Orders signed by all, matched and initialised on the real contracts.
-    pub(crate) async fn buy(&self, app: &str) -> Bought {
-        let chain = self.devnet.chain().unwrap();
-        let (owner, requester, scheduler) = (wallet(OWNER), wallet(REQUESTER), wallet(SCHEDULER));
-        let address = if app == "first" { self.app } else { self.second_app };
-        let mut purchase = Purchase::new(
-            Offered { address, owner: &owner },
-            Offered { address: self.pool, owner: &scheduler },
-            &requester,
-            tag::TDX,
-        );
-        purchase.dataset = Some(Offered { address: self.dataset, owner: &owner });
-        PARAMS.clone_into(&mut purchase.params);
-        purchase.salt = alloy_primitives::keccak256(app);
-        let deal = chain.buy(&purchase).await.unwrap();
-        let task = chain.initialize(&scheduler, deal, 0).await.unwrap();
-        Bought { task: task.into(), image: App::named(app).checksum }
+    /// The same secrets straight into the store, for tests that are about something else.
+    pub(crate) async fn store_secrets(&self) {
+        let requester = key(REQUESTER).address();
+        let requesters = |name: &str| SecretId::Requester { owner: requester, name: name.parse().unwrap() };
+        let token = AccountSecretName::RESULT_PROXY_TOKEN.parse().unwrap();
+        for (id, value) in [
+            (SecretId::App(self.ground.app), APP_SECRET),
+            (SecretId::Dataset(self.ground.dataset), DATASET_KEY),
+            (requesters("one"), REQUESTER_SECRETS[0].1),
+            (requesters("two"), REQUESTER_SECRETS[1].1),
+            (requesters("big"), "not so big"),
+            (SecretId::Account { owner: key(WORKER).address(), name: token }, "token"),
+        ] {
+            let signature = key(OWNER).sign(chance());
+            self.store.insert(id, SecretValue::new(value.into()).unwrap(), signature).await.unwrap();
+        }
     }
 
-    async fn challenge(&self, bought: &Bought) -> Address {
-        let answer = Self::http()
-            .post(format!("{}/tee/challenges/{}", self.url, bought.task))
-            .header("Authorization", key(SCHEDULER).sign(enclave_challenge_request(bought.task)).to_string())
+    /// Status and body of the answer to a scheduler who asks for the challenge.
+    pub(crate) async fn ask_challenge(&self, task: TaskId) -> (u16, String) {
+        let answer = http()
+            .post(format!("{}/tee/challenges/{task}", self.url))
+            .header("Authorization", key(SCHEDULER).sign(enclave_challenge_request(task)).to_string())
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.text().await.unwrap().parse().unwrap()
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    pub(crate) async fn challenge(&self, bought: &Bought) -> Address {
+        let (status, challenge) = self.ask_challenge(bought.task).await;
+        assert_eq!(status, 200);
+        challenge.parse().unwrap()
     }
 
     /// As the stock scheduler and worker ask.
     pub(crate) async fn session(&self, bought: &Bought) -> Result<Held, RefusedSession> {
-        let (scheduler, worker) = (key(SCHEDULER), key(WORKER));
+        self.session_signed(bought, &key(SCHEDULER), &key(WORKER)).await
+    }
+
+    /// A session for [`WORKER`] that these two signed for.
+    pub(crate) async fn session_signed(
+        &self,
+        bought: &Bought,
+        pool: &SigningKey,
+        asks: &SigningKey,
+    ) -> Result<Held, RefusedSession> {
+        let worker = key(WORKER).address();
         let challenge = self.challenge(bought).await;
-        let authorization = workerpool_authorization(worker.address(), bought.task, challenge);
-        let pool_signature = scheduler.sign(authorization);
-        let body = serde_json::json!({
+        let authorization = workerpool_authorization(worker, bought.task, challenge);
+        let pool_signature = pool.sign(authorization);
+        let body = json!({
             "chainTaskId": bought.task.to_string(),
             "dealId": B256::ZERO.to_string(),
             "taskIndex": 0,
-            "workerWallet": strongroom_protocol::address::lower_case(&worker.address()),
+            "workerWallet": strongroom_protocol::address::lower_case(&worker),
             "enclaveChallenge": strongroom_protocol::address::lower_case(&challenge),
             "signature": { "value": pool_signature.to_string() },
         });
-        let answer = Self::http()
+        let answer = http()
             .post(format!("{}/tee/sessions", self.url))
-            .header("Authorization", worker.sign(authorization).to_string())
+            .header("Authorization", asks.sign(authorization).to_string())
             .json(&body)
             .send()
             .await
@@ -319,62 +320,113 @@ impl Scene {
         if status != 200 {
             return Err(RefusedSession { status, body, reason: reason.unwrap_or_default() });
         }
-        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let answer: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(answer["data"]["secretProvisioningUrl"], "http://sms.invalid/");
         let id = answer["data"]["sessionId"].as_str().unwrap().parse().unwrap();
         Ok(Held { id, challenge, authorization: pool_signature })
     }
 
-    /// Why the task's session would be refused, for a worker that was authorised.
-    pub(crate) async fn explain(&self, bought: &Bought) -> serde_json::Value {
+    /// A session that no check has seen, put straight into the store: what a release must not rely on.
+    pub(crate) async fn unchecked_session(&self, bought: &Bought, change: impl FnOnce(&mut Session)) -> Held {
+        let (worker, challenge) = (key(WORKER).address(), self.challenge(bought).await);
+        let authorization = key(SCHEDULER).sign(workerpool_authorization(worker, bought.task, challenge));
+        let mut session = Session {
+            id: SessionId::from_random([7; 10], bought.task),
+            worker,
+            enclave_challenge: challenge,
+            pool_signature: authorization,
+            expires: UnixSeconds(now().0 + 3_600),
+        };
+        change(&mut session);
+        let id = session.id;
+        self.store.put_session(session).await.unwrap();
+        Held { id, challenge, authorization }
+    }
+
+    /// Status and body of an explanation of the session that a worker would ask for, as the account sees it.
+    pub(crate) async fn explain(&self, bought: &Bought, account: Option<usize>) -> (u16, Value) {
         let (scheduler, worker) = (key(SCHEDULER), key(WORKER));
         let challenge = self.challenge(bought).await;
         let signature = scheduler.sign(workerpool_authorization(worker.address(), bought.task, challenge));
-        let body = serde_json::json!({
+        let body = json!({
             "chainTaskId": bought.task.to_string(),
             "workerWallet": worker.address().to_string(),
             "enclaveChallenge": challenge.to_string(),
             "signature": { "value": signature.to_string() },
         });
-        let answer = Self::http().post(format!("{}/v1/explain", self.url)).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.json().await.unwrap()
+        self.ask_explanation(bought, account, &body).await
+    }
+
+    /// Status and body of an explanation of this release, as the account sees it.
+    pub(crate) async fn explain_release(
+        &self,
+        bought: &Bought,
+        account: Option<usize>,
+        request: &ReleaseRequest,
+    ) -> (u16, Value) {
+        self.ask_explanation(bought, account, &json!({ "release": request })).await
+    }
+
+    async fn ask_explanation(&self, bought: &Bought, account: Option<usize>, body: &Value) -> (u16, Value) {
+        let mut request = http().post(format!("{}/v1/explain", self.url)).json(body);
+        if let Some(account) = account {
+            request = request.header("Authorization", self.may_read(bought, account));
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The header that lets an account read what concerns the task.
+    fn may_read(&self, bought: &Bought, account: usize) -> String {
+        let time = now();
+        let challenge = strongroom_protocol::challenge::read_journal(self.pinned(), bought.task, time);
+        format!("Strongroom {time} {}", key(account).sign(challenge))
     }
 
     /// Status and body of the journal as the account sees it.
-    pub(crate) async fn journal(&self, bought: &Bought, account: usize) -> (u16, serde_json::Value) {
-        let time = now();
-        let signature =
-            key(account).sign(strongroom_protocol::challenge::read_journal(self.pinned(), bought.task, time));
-        let answer = Self::http()
-            .get(format!("{}/v1/journal/{}", self.url, bought.task))
-            .header("Authorization", format!("Strongroom {time} {signature}"))
-            .send()
-            .await
-            .unwrap();
+    pub(crate) async fn journal(&self, bought: &Bought, account: usize) -> (u16, Value) {
+        let request = http().get(format!("{}/v1/journal/{}", self.url, bought.task));
+        let answer = request.header("Authorization", self.may_read(bought, account)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The outcomes of the task's journal, in order: `granted` or the code.
+    pub(crate) async fn outcomes(&self, bought: &Bought) -> Vec<String> {
+        let records = self.store.journal(bought.task).await.unwrap();
+        let outcome = |outcome| match outcome {
+            Outcome::Granted(_) => "granted".to_owned(),
+            Outcome::Refused(code) => code,
+        };
+        records.into_iter().map(|record| outcome(record.outcome)).collect()
     }
 
     /// An approved guest that measured the app's image.
     pub(crate) fn enclave(image: B256) -> SimulatedEnclave {
-        Self::start_enclave(TdxMeasured::default(), image)
+        Self::enclave_on(IntelMachine::default(), TdxMeasured::default(), image)
     }
 
     /// A guest image that nobody approved.
     pub(crate) fn unapproved_enclave(image: B256) -> SimulatedEnclave {
-        Self::start_enclave(TdxMeasured { mrtd: [9; 48], ..TdxMeasured::default() }, image)
+        Self::enclave_on(IntelMachine::default(), TdxMeasured { mrtd: [9; 48], ..TdxMeasured::default() }, image)
     }
 
     /// An approved image in debug mode.
     pub(crate) fn debug_enclave(image: B256) -> SimulatedEnclave {
         let measured = TdxMeasured::default();
         let attributes = measured.attributes | 1;
-        Self::start_enclave(TdxMeasured { attributes, ..measured }, image)
+        Self::enclave_on(IntelMachine::default(), TdxMeasured { attributes, ..measured }, image)
     }
 
-    fn start_enclave(measured: TdxMeasured, image: B256) -> SimulatedEnclave {
+    /// An approved image on a machine whose microcode is one level behind.
+    pub(crate) fn outdated_enclave(image: B256) -> SimulatedEnclave {
+        let mut machine = IntelMachine::default();
+        machine.cpu_svn[0] -= 1;
+        Self::enclave_on(machine, TdxMeasured::default(), image)
+    }
+
+    fn enclave_on(machine: IntelMachine, measured: TdxMeasured, image: B256) -> SimulatedEnclave {
         let guest = SimulatedGuest { image: measured, ..SimulatedGuest::default() };
-        let agent = Arc::new(GuestAgent::start(simulator(), IntelMachine::default(), guest));
+        let agent = Arc::new(GuestAgent::start(simulator(), machine, guest));
         // The supervisor plays the hypervisor: it measures the image before the app can say anything.
         agent.emit_event(APP_IMAGE_EVENT, image.as_slice()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -386,27 +438,62 @@ impl Scene {
         SimulatedEnclave { socket, _folder: folder, serving }
     }
 
-    fn pinned(&self) -> Pinned {
-        let deployment = self.devnet.deployment();
+    pub(crate) fn pinned(&self) -> Pinned {
+        let deployment = self.ground.devnet.deployment();
         let sms = tokio::task::block_in_place(|| {
-            let client = Client::new(self.url.parse().unwrap()).unwrap();
+            let client = self.client();
             tokio::runtime::Handle::current().block_on(client.identity()).unwrap().key_id.parse().unwrap()
         });
         Pinned { chain_id: deployment.chain_id, hub: deployment.hub, sms }
     }
 
+    pub(crate) fn client(&self) -> Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::new(self.url.parse().unwrap()).unwrap()
+    }
+
     /// A release in this process, as the guest makes it.
     pub(crate) async fn release(&self, held: &Held, enclave: &SimulatedEnclave) -> Result<Released, ReleaseError> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::new(self.url.parse().unwrap()).unwrap();
         let source = EvidenceSource::Dstack(enclave.socket.clone());
         let mut random = hpke::rand_core::UnwrapErr(getrandom::SysRng);
-        strongroom_client::release(&client, self.pinned(), held.id, &source, Patience::default(), &mut random).await
+        let patience = Patience { attempts: 1, ..Patience::default() };
+        strongroom_client::release(&self.client(), self.pinned(), held.id, &source, patience, &mut random).await
+    }
+
+    pub(crate) async fn nonce(&self) -> Nonce {
+        let text = self.client().challenge().await.unwrap().nonce;
+        Nonce(text.parse::<B256>().unwrap().0)
+    }
+
+    /// A request for the secrets of `session`, with evidence over `evidenced`.
+    pub(crate) async fn request(
+        &self,
+        session: SessionId,
+        evidenced: &Transcript,
+        enclave: &SimulatedEnclave,
+    ) -> ReleaseRequest {
+        use base64::Engine as _;
+        let source = EvidenceSource::Dstack(enclave.socket.clone());
+        let evidence = source.evidence(evidenced.report_data()).await.unwrap();
+        ReleaseRequest {
+            session: session.to_string(),
+            nonce: B256::from(evidenced.nonce.0).to_string(),
+            kind: evidence.kind.to_owned(),
+            evidence: base64::engine::general_purpose::STANDARD.encode(&evidence.document),
+            event_log: evidence.event_log,
+            public_key: B256::from(*evidenced.key.as_bytes()).to_string(),
+        }
+    }
+
+    /// What a request of `session` with a new key and nonce is bound to.
+    pub(crate) async fn transcript(&self, session: SessionId) -> Transcript {
+        let mut random = hpke::rand_core::UnwrapErr(getrandom::SysRng);
+        let key = EnclaveKeyPair::generate(&mut random).public();
+        Transcript { nonce: self.nonce().await, deployment: self.pinned(), session, key }
     }
 
     /// The real guest program, running `script` as the app.
     pub(crate) fn guest(&self, held: &Held, enclave: &SimulatedEnclave, script: &str) -> Output {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let pinned = self.pinned();
         let mut guest = Command::new(support::program("strongroom-guest", "strongroom-guest"));
         guest
@@ -420,24 +507,9 @@ impl Scene {
             .env("STRONGROOM_EVIDENCE_SOCKET", &enclave.socket);
         tokio::task::block_in_place(|| guest.output().unwrap())
     }
+}
 
-    /// The worker contributes on chain what the enclave signed.
-    pub(crate) async fn contribute(&self, bought: &Bought, held: &Held, digest: B256, enclave_sign: Signature) {
-        use strongroom_protocol::contribution::{result_hash, result_seal};
-        let chain = self.devnet.chain().unwrap();
-        let call = Hub::contributeCall {
-            task: bought.task.into(),
-            resultHash: result_hash(bought.task, digest),
-            resultSeal: result_seal(Self::worker(), bought.task, digest),
-            enclaveChallenge: held.challenge,
-            enclaveSign: Bytes::from(enclave_sign.to_bytes().to_vec()),
-            authorizationSign: Bytes::from(held.authorization.to_bytes().to_vec()),
-        };
-        chain.node.send(&wallet(WORKER), self.devnet.deployment().hub, &call).await.unwrap();
-    }
-
-    /// The task's status number on chain.
-    pub(crate) async fn status(&self, task: TaskId) -> u8 {
-        self.devnet.chain().unwrap().task(task.into()).await.unwrap().status
-    }
+pub(crate) fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
