@@ -15,6 +15,9 @@ use crate::{Bounds, Digest, ImageError, Refused};
 /// An archive with more members is none that Docker wrote.
 const ARCHIVE_MEMBERS: usize = 10_000;
 
+/// Bytes to read and how many they are.
+type SizedBytes = (Box<dyn Read>, u64);
+
 pub(crate) enum Blobs {
     /// A layout folder: `blobs/sha256/HEX`.
     Layout(PathBuf),
@@ -53,7 +56,7 @@ impl Blobs {
     }
 
     /// A blob with its size, unchecked; `None` if there is no such blob.
-    pub(crate) fn open(&self, digest: Digest) -> Result<Option<(Box<dyn Read>, u64)>, ImageError> {
+    pub(crate) fn open(&self, digest: Digest) -> Result<Option<SizedBytes>, ImageError> {
         match self {
             Self::Layout(folder) => open_file(&folder.join("blobs/sha256").join(digest.hex())),
             Self::Archive(archive) => {
@@ -79,7 +82,8 @@ impl Blobs {
             return Err(Refused::Size { what, digest, expected, found: size }.into());
         }
         let bytes = bounded(blob, bounds.manifest_bytes).map_err(ImageError::io(self.place()))?;
-        let bytes = bytes.ok_or(Refused::TooMuch { what: "bytes in a manifest or configuration", limit: bounds.manifest_bytes })?;
+        let bytes = bytes
+            .ok_or(Refused::TooMuch { what: "bytes in a manifest or configuration", limit: bounds.manifest_bytes })?;
         let found = Digest::of(&bytes);
         if found != digest {
             return Err(Refused::Digest { what, expected: digest, found }.into());
@@ -104,7 +108,8 @@ impl ArchiveFile {
     pub(crate) fn open_archive(path: &Path) -> Result<Self, ImageError> {
         let file = File::open(path).map_err(ImageError::io(path))?;
         let mut archive = tar::Archive::new(file);
-        let broken = |error: io::Error| ImageError::from(Refused::Malformed { what: "archive", reason: error.to_string() });
+        let broken =
+            |error: io::Error| ImageError::from(Refused::Malformed { what: "archive", reason: error.to_string() });
         let mut members = BTreeMap::new();
         for entry in archive.entries_with_seek().map_err(broken)?.raw(true) {
             let entry = entry.map_err(|error| match error.kind() {
@@ -118,7 +123,10 @@ impl ArchiveFile {
                 return Err(Refused::TooMuch { what: "members in its archive", limit: ARCHIVE_MEMBERS as u64 }.into());
             }
             let name = String::from_utf8_lossy(&entry.header().path_bytes()).trim_start_matches("./").to_owned();
-            members.insert(name, Member { offset: entry.raw_file_position(), size: entry.header().entry_size().map_err(broken)? });
+            members.insert(
+                name,
+                Member { offset: entry.raw_file_position(), size: entry.header().entry_size().map_err(broken)? },
+            );
         }
         Ok(Self { path: path.to_owned(), members, named: BTreeMap::new() })
     }
@@ -147,10 +155,11 @@ impl ArchiveFile {
 
     fn bytes(&self, member: Member, bounds: &Bounds) -> Result<Vec<u8>, ImageError> {
         let bytes = bounded(self.open(member)?.0, bounds.manifest_bytes).map_err(ImageError::io(&self.path))?;
-        Ok(bytes.ok_or(Refused::TooMuch { what: "bytes in a manifest or configuration", limit: bounds.manifest_bytes })?)
+        Ok(bytes
+            .ok_or(Refused::TooMuch { what: "bytes in a manifest or configuration", limit: bounds.manifest_bytes })?)
     }
 
-    fn open(&self, member: Member) -> Result<(Box<dyn Read>, u64), ImageError> {
+    fn open(&self, member: Member) -> Result<SizedBytes, ImageError> {
         let mut file = File::open(&self.path).map_err(ImageError::io(&self.path))?;
         file.seek(SeekFrom::Start(member.offset)).map_err(ImageError::io(&self.path))?;
         Ok((Box::new(file.take(member.size)), member.size))
@@ -158,7 +167,7 @@ impl ArchiveFile {
 }
 
 /// A regular file. A pipe or device in its place must not block or be read, so it is opened without waiting and looked at.
-fn open_file(path: &Path) -> Result<Option<(Box<dyn Read>, u64)>, ImageError> {
+fn open_file(path: &Path) -> Result<Option<SizedBytes>, ImageError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),

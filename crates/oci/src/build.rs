@@ -99,7 +99,8 @@ impl ImageBuilder {
     }
 
     fn add(&mut self, path: &str, node: Node) -> io::Result<&mut Self> {
-        let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` {why}", path.escape_debug()));
+        let invalid =
+            |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` {why}", path.escape_debug()));
         let path = relative(path.as_bytes(), 4096).map_err(|bad| invalid(bad.0))?;
         if path.as_os_str().is_empty() {
             return Err(invalid("is the root itself"));
@@ -127,7 +128,7 @@ impl ImageBuilder {
             created: "1970-01-01T00:00:00Z",
             architecture: &self.architecture,
             os: "linux",
-            config: ConfigMembers(&self.config),
+            members: ConfigMembers(&self.config),
             rootfs: RootFs { r#type: "layers", diff_ids: [diff_id] },
         })?;
         let blobs = folder.join("blobs/sha256");
@@ -153,7 +154,8 @@ impl ImageBuilder {
         named.platform = Some(Platform { architecture: self.architecture.clone(), os: "linux".to_owned() });
         named.annotations = Some(BTreeMap::from([(NAME_ANNOTATION.to_owned(), name.to_owned())]));
         let index = Index { schema_version: 2, media_type: OCI_INDEX.to_owned(), manifests: vec![named] };
-        let top = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).map_err(ImageError::io(folder.join(name)));
+        let top =
+            |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).map_err(ImageError::io(folder.join(name)));
         top("index.json", &json(&index)?)?;
         top("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(digest)
@@ -208,7 +210,8 @@ struct Config<'a> {
     created: &'a str,
     architecture: &'a str,
     os: &'a str,
-    config: ConfigMembers<'a>,
+    #[serde(rename = "config")]
+    members: ConfigMembers<'a>,
     rootfs: RootFs<'a>,
 }
 
@@ -224,7 +227,8 @@ struct ConfigMembers<'a>(&'a ImageConfig);
 impl Serialize for ConfigMembers<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ImageConfig { entrypoint, cmd, env, working_dir, user } = self.0;
-        let lists = [("Entrypoint", entrypoint), ("Cmd", cmd), ("Env", env)].into_iter().filter(|(_, list)| !list.is_empty());
+        let lists =
+            [("Entrypoint", entrypoint), ("Cmd", cmd), ("Env", env)].into_iter().filter(|(_, list)| !list.is_empty());
         let texts = [("WorkingDir", working_dir), ("User", user)].into_iter().filter(|(_, text)| !text.is_empty());
         let members: BTreeMap<&str, serde_json::Value> = lists
             .map(|(name, list)| (name, serde_json::Value::from(list.clone())))

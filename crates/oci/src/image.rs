@@ -77,7 +77,9 @@ fn by_index(blobs: &Blobs, id: Digest, bounds: &Bounds) -> Result<Option<Image>,
     let Some(bytes) = blobs.top("index.json", bounds)? else { return Ok(None) };
     let index: Index = parse("index", &bytes)?;
     for descriptor in index.manifests.iter().take(bounds.layers) {
-        let Some(bytes) = blobs.document("manifest", descriptor.digest, Some(descriptor.size), bounds)? else { continue };
+        let Some(bytes) = blobs.document("manifest", descriptor.digest, Some(descriptor.size), bounds)? else {
+            continue;
+        };
         let manifest = match parse_named(&bytes)? {
             Named::Manifest(manifest) => manifest,
             Named::Index(index) => match manifest_for_this_machine(blobs, &index, bounds) {

@@ -135,7 +135,11 @@ mod tests {
             ("localhost/a", "localhost", "a", None),
         ] {
             let read = parsed(text);
-            assert_eq!((&*read.registry, &*read.repository, read.tag.as_deref()), (registry, repository, tag), "{text}");
+            assert_eq!(
+                (&*read.registry, &*read.repository, read.tag.as_deref()),
+                (registry, repository, tag),
+                "{text}"
+            );
             assert_eq!(parsed(&format!("{text}@{digest}")).digest, Some(digest.parse().unwrap()));
             assert_eq!(parsed(&read.to_string()), read);
         }
@@ -144,9 +148,21 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in
-            ["", "A/b", "a//b", "../b", "a/..", "a:b c", "-x.y/a", "x.y:99999/a", "a@sha256:00", "a@md5:00", "a/b:", "a?b", "u@h.x/a"]
-        {
+        for text in [
+            "",
+            "A/b",
+            "a//b",
+            "../b",
+            "a/..",
+            "a:b c",
+            "-x.y/a",
+            "x.y:99999/a",
+            "a@sha256:00",
+            "a@md5:00",
+            "a/b:",
+            "a?b",
+            "u@h.x/a",
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }

@@ -30,7 +30,7 @@ impl Registry {
     /// Asks registries through `client`, whose time-outs for connecting and reading should be set.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, plain_http: Vec::new(), silence: Duration::from_secs(60) }
+        Self { client, plain_http: Vec::new(), silence: Duration::from_mins(1) }
     }
 
     /// Talks to this registry without TLS. What is pulled is checked all the same; others can see what is pulled.
@@ -164,7 +164,8 @@ impl Pull<'_> {
         }
         let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
         let challenge = challenge.and_then(Challenge::parse);
-        let challenge = challenge.ok_or_else(|| ImageError::Registry("it wants a login that is not a token".to_owned()))?;
+        let challenge =
+            challenge.ok_or_else(|| ImageError::Registry("it wants a login that is not a token".to_owned()))?;
         self.token = Some(self.token(&challenge).await?);
         successful(self.send(url, accept).await?)
     }
@@ -242,10 +243,12 @@ fn successful(answer: Response) -> Result<Response, ImageError> {
         StatusCode::NOT_FOUND => {
             Err(ImageError::Registry("it has no such image; check name and digest, and that it is public".to_owned()))
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(ImageError::Registry("it does not show this image to strangers; images of apps must be public".to_owned()))
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(ImageError::Registry(
+            "it does not show this image to strangers; images of apps must be public".to_owned(),
+        )),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(ImageError::Registry("it was asked too often; try again later".to_owned()))
         }
-        StatusCode::TOO_MANY_REQUESTS => Err(ImageError::Registry("it was asked too often; try again later".to_owned())),
         status => Err(ImageError::Registry(format!("it answered {status}"))),
     }
 }
@@ -275,10 +278,14 @@ mod tests {
 
     #[test]
     fn a_challenge_names_the_token_server() {
-        let text = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull""#;
+        let text =
+            r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull""#;
         let (realm, service) = ("https://auth.example/token".to_owned(), Some("registry.example".to_owned()));
         assert_eq!(Challenge::parse(text), Some(Challenge { realm: realm.clone(), service }));
-        assert_eq!(Challenge::parse(r#"bearer scope="realm", realm="https://auth.example/token""#).unwrap().realm, realm);
+        assert_eq!(
+            Challenge::parse(r#"bearer scope="realm", realm="https://auth.example/token""#).unwrap().realm,
+            realm
+        );
         assert_eq!(Challenge::parse(r#"Basic realm="x""#), None);
         assert_eq!(Challenge::parse("Bearer"), None);
     }

@@ -4,6 +4,7 @@
 //! bits, owners, extended attributes. All files can be read by all users, and executed by all when by any: unpacked images are
 //! public and shared between sandboxes whose users have different ids.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -117,13 +118,11 @@ struct Limited<R> {
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => {
-                self.exceeded.set(true);
-                return Err(io::ErrorKind::FileTooLarge.into());
-            }
-        }
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            self.exceeded.set(true);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        self.left = left;
         Ok(read)
     }
 }
@@ -168,7 +167,7 @@ impl Unpacker<'_> {
             }
             let link = match names.link {
                 Some(link) => link,
-                None => header.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default(),
+                None => header.link_name_bytes().map(Cow::into_owned).unwrap_or_default(),
             };
             self.entry(Entry {
                 kind: header.entry_type(),
@@ -182,7 +181,7 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn entry<R: Read>(&mut self, entry: Entry<'_, R>) -> Result<(), ImageError> {
+    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), ImageError> {
         let refuse = |why| refused(&entry.name, why);
         let path = relative(&entry.name, self.bounds.path_bytes).map_err(|bad| refuse(bad.0))?;
         let Some(name) = path.file_name() else { return Ok(()) };
@@ -206,7 +205,7 @@ impl Unpacker<'_> {
             EntryType::Directory => place.make_folder().map_err(failed),
             EntryType::Regular | EntryType::Continuous => {
                 place.clear().map_err(failed)?;
-                write_file(&place, entry, failed)
+                write_file(&place, &mut entry, failed)
             }
             EntryType::Symlink => {
                 if entry.link.is_empty() || entry.link.len() > self.bounds.path_bytes || entry.link.contains(&0) {
@@ -223,7 +222,8 @@ impl Unpacker<'_> {
     }
 
     fn hard_link(&self, name: &[u8], link: &[u8], place: &Place) -> Result<(), ImageError> {
-        let target = relative(link, self.bounds.path_bytes).map_err(|_| refused(name, "is a hard link that leads out"))?;
+        let target =
+            relative(link, self.bounds.path_bytes).map_err(|_| refused(name, "is a hard link that leads out"))?;
         let outside = |_| refused(name, "is a hard link to nothing in the image");
         let target = self.root.existing(&target).map_err(outside)?;
         match target.kind().map_err(outside)? {
@@ -280,11 +280,12 @@ impl Unpacker<'_> {
 
 fn write_file<R: Read>(
     place: &Place,
-    entry: Entry<'_, R>,
+    entry: &mut Entry<'_, R>,
     failed: impl Fn(io::Error) -> ImageError,
 ) -> Result<(), ImageError> {
     let create = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&place.folder, &place.name, create, Mode::from_raw_mode(0o600)).map_err(|error| failed(error.into()))?;
+    let file =
+        openat(&place.folder, &place.name, create, Mode::from_raw_mode(0o600)).map_err(|error| failed(error.into()))?;
     let mut file = File::from(file);
     let mut buffer = vec![0; 64 << 10];
     loop {

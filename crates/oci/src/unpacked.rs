@@ -64,32 +64,38 @@ impl UnpackedImage {
             Ok(uid) => fields.get(2).is_some_and(|field| field.parse() == Ok(uid)),
             Err(_) => !user.is_empty() && fields[0] == user,
         });
-        let number = |fields: Option<&Vec<&str>>, at: usize| fields.and_then(|fields| fields.get(at)?.parse::<u32>().ok());
+        let number =
+            |fields: Option<&Vec<&str>>, at: usize| fields.and_then(|fields| fields.get(at)?.parse::<u32>().ok());
         let uid = match user {
             "" => 0,
-            user => user.parse().ok().or_else(|| number(line.as_ref(), 2)).ok_or_else(|| unknown(user, "/etc/passwd"))?,
+            user => {
+                user.parse().ok().or_else(|| number(line.as_ref(), 2)).ok_or_else(|| unknown(user, "/etc/passwd"))?
+            }
         };
         let gid = match group.filter(|group| !group.is_empty()) {
             None => number(line.as_ref(), 3).unwrap_or(0),
-            Some(group) => match group.parse() {
-                Ok(gid) => gid,
-                Err(_) => {
+            Some(group) => {
+                let named = || {
                     let groups = self.text("/etc/group")?;
                     let line = lines(&groups).find(|fields| fields[0] == group);
-                    number(line.as_ref(), 2).ok_or_else(|| unknown(group, "/etc/group"))?
-                }
-            },
+                    number(line.as_ref(), 2).ok_or_else(|| unknown(group, "/etc/group"))
+                };
+                group.parse().or_else(|_| named())?
+            }
         };
         Ok(User { uid, gid })
     }
 
     /// A text file of the image; empty when there is none. Links lead on inside the image only.
     fn text(&self, path: &str) -> Result<String, UserError> {
-        let failed = |error: io::Error| UserError::Io(ImageError::io(self.root.join(path.trim_start_matches('/')))(error));
+        let failed =
+            |error: io::Error| UserError::Io(ImageError::io(self.root.join(path.trim_start_matches('/')))(error));
         let root = Rooted::open(&self.root).map_err(failed)?;
         let file = match root.resolve(Path::new(path), OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => return Ok(String::new()),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                return Ok(String::new());
+            }
             Err(error) => return Err(failed(error.into())),
         };
         if !file.metadata().map_err(failed)?.is_file() {
