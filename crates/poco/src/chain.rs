@@ -19,7 +19,7 @@ use crate::error::{ChainError, CheckError, EndpointError, Fault};
 use crate::head::{Head, HeadTracker};
 use crate::owners::{self, AssetKind, Found, Owner, OwnerCache};
 use crate::reader::{Reading, Step, Word};
-use crate::rpc::{ChainId, ReadContracts};
+use crate::rpc::{ChainId, Question, ReadContracts};
 use crate::snapshot;
 
 /// What a contract that owns something may spend to judge a signature.
@@ -240,6 +240,27 @@ impl Chain {
     async fn read_at(&self, block: &Block, steps: &[Step]) -> Result<Reading, ChainError> {
         let question = ReadContracts::new(self.shared.config.chain_id, block.hash, steps);
         self.shared.endpoints.ask(&question).await
+    }
+
+    /// One endpoint's answer, whatever the quorum: for what endpoints may rightly see differently, such as a queue of transactions.
+    pub(crate) async fn ask_one<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+        self.shared.endpoints.ask_any(question).await
+    }
+
+    /// The answer that the quorum gives.
+    pub(crate) async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+        self.shared.endpoints.ask(question).await
+    }
+
+    /// What the contracts answer to `steps` at the newest block.
+    pub(crate) async fn read_newest(&self, steps: &[Step]) -> Result<(Block, Reading), ChainError> {
+        let block = self.newest_block().await?;
+        Ok((block, self.read_at(&block, steps).await?))
+    }
+
+    /// The newest block, asked for now.
+    pub async fn newest_block(&self) -> Result<Block, ChainError> {
+        Ok(self.head_since(Instant::now()).await?.block)
     }
 
     async fn head_since(&self, oldest: Instant) -> Result<Head, ChainError> {

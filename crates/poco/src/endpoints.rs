@@ -179,7 +179,7 @@ impl Endpoints {
     }
 
     /// Tries endpoints one after another, those that lately failed last, until one answers.
-    async fn ask_any<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
+    pub(crate) async fn ask_any<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ChainError> {
         let mut order: Vec<&Endpoint> = self.all.iter().map(AsRef::as_ref).collect();
         let now = Instant::now();
         order.sort_by_key(|endpoint| {

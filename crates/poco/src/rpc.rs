@@ -35,6 +35,10 @@ pub(crate) trait Question: Clone + Send + Sync + 'static {
     fn params(&self) -> Value;
     /// Reads the `result` member. Whatever is not an answer to this question is a fault of the endpoint.
     fn read(&self, result: Value) -> Result<Self::Answer, Fault>;
+    /// What an `error` member means as an answer, for questions to which a node may say no: a call that reverts.
+    fn read_refusal(&self, _refusal: &Refusal) -> Option<Self::Answer> {
+        None
+    }
 }
 
 /// The id of the chain.
@@ -174,13 +178,17 @@ struct Response {
     id: Value,
     #[serde(default, deserialize_with = "present")]
     result: Option<Value>,
-    error: Option<ErrorObject>,
+    error: Option<Refusal>,
 }
 
-#[derive(Deserialize)]
-struct ErrorObject {
-    code: i64,
-    message: String,
+/// The `error` member of an answer.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) code: i64,
+    pub(crate) message: String,
+    /// What a reverted call returned, mostly.
+    #[serde(default)]
+    pub(crate) data: Value,
 }
 
 /// Tells `"result": null` from no result at all.
@@ -203,9 +211,10 @@ impl Node {
         let response: Response = serde_json::from_slice(&body)
             .map_err(|error| if error.is_data() { Fault::NotRpc } else { Fault::NotJson(error) })?;
         match response {
-            Response { error: Some(ErrorObject { code, message }), .. } => {
-                Err(Fault::Refused { code, message: message.chars().take(200).collect() })
-            }
+            Response { error: Some(refusal), .. } => question.read_refusal(&refusal).ok_or_else(|| {
+                let Refusal { code, message, .. } = refusal;
+                Fault::Refused { code, message: message.chars().take(200).collect() }
+            }),
             Response { id: answered, result: Some(result), .. } if answered == id => question.read(result),
             _ => Err(Fault::NotRpc),
         }

@@ -5,6 +5,7 @@ use alloy_sol_types::SolCall;
 use strongroom_protocol::snapshot::{self as facts, Block, TaskSnapshot, TaskStatus};
 use strongroom_protocol::{DealId, Tag, TaskId, UnixSeconds};
 
+use crate::accounts::DealDetails;
 use crate::contracts::{
     self, viewAppCall, viewCategoryCall, viewDatasetCall, viewDealCall, viewTaskCall, viewWorkerpoolCall,
 };
@@ -45,35 +46,71 @@ pub(crate) fn read_snapshot(block: Block, id: TaskId, reading: &Reading) -> Resu
         return if task.status == 0 { Ok(None) } else { Err(ChainError::Impossible { what: "task without a deal" }) };
     }
     let task = read_task(id, &task)?;
-    let deal = read_deal(&task, decode::<viewDealCall>(deal, "viewDeal")?)?;
-    let category = decode::<viewCategoryCall>(category, "viewCategory")?;
-    let app = decode::<viewAppCall>(app, "viewApp")?;
-    let dataset = match deal.dataset {
-        None => None,
-        Some(bought) => {
-            let dataset = decode::<viewDatasetCall>(dataset, "viewDataset")?;
-            Some(facts::Dataset {
-                address: bought.address,
-                owner: owner(dataset.owner)?,
-                multiaddr: dataset.multiaddr.into(),
-                checksum: dataset.checksum,
-            })
-        }
-    };
+    let deal = read_deal(task.deal, decode::<viewDealCall>(deal, "viewDeal")?)?
+        .ok_or(ChainError::Impossible { what: "task of a deal that does not exist" })?;
+    if task.index < deal.bot_first || task.index - deal.bot_first >= deal.bot_size {
+        return Err(ChainError::Impossible { what: "index of a task outside its deal" });
+    }
     Ok(Some(TaskSnapshot {
         block,
-        category_seconds: number(category.workClockTimeRef, "duration of a category")?,
-        app: facts::App {
-            address: deal.app.address,
-            owner: owner(app.owner)?,
-            multiaddr: app.multiaddr.into(),
-            checksum: app.checksum,
-            mrenclave: app.mrenclave.into(),
-        },
-        dataset,
+        category_seconds: category_seconds(category)?,
+        app: read_app(&deal, app)?,
+        dataset: read_dataset(&deal, dataset)?,
         workerpool_owner: owner(decode::<viewWorkerpoolCall>(workerpool, "viewWorkerpool")?.owner)?,
         task,
         deal,
+    }))
+}
+
+/// The program for a deal without a task: as [`snapshot_steps`], from the deal on. The numbers of its steps are one less.
+pub(crate) fn deal_steps(hub: Address, deal: DealId) -> [Step; 4] {
+    let of_deal = |word| Word::Answer { step: 0, word };
+    [
+        Step::call::<viewDealCall>(hub, vec![Word::Known(U256::from_be_bytes(*deal.as_bytes()))]),
+        Step::call::<viewCategoryCall>(hub, vec![of_deal(STRUCT + 10)]),
+        Step::call::<viewAppCall>(hub, vec![of_deal(STRUCT)]),
+        Step::call::<viewDatasetCall>(hub, vec![of_deal(STRUCT + 3)]),
+    ]
+}
+
+/// Reads what [`deal_steps`] found. `None`: no deal of this id.
+pub(crate) fn read_deal_details(id: DealId, reading: &Reading) -> Result<Option<DealDetails>, ChainError> {
+    let [deal, category, app, dataset] = reading.answers.as_slice() else {
+        return Err(ChainError::Impossible { what: "number of answers" });
+    };
+    let Some(deal) = read_deal(id, decode::<viewDealCall>(deal, "viewDeal")?)? else { return Ok(None) };
+    Ok(Some(DealDetails {
+        category_seconds: category_seconds(category)?,
+        app: read_app(&deal, app)?,
+        dataset: read_dataset(&deal, dataset)?,
+        deal,
+    }))
+}
+
+fn category_seconds(category: &Answer) -> Result<u64, ChainError> {
+    let category = decode::<viewCategoryCall>(category, "viewCategory")?;
+    number(category.workClockTimeRef, "duration of a category")
+}
+
+fn read_app(deal: &facts::Deal, app: &Answer) -> Result<facts::App, ChainError> {
+    let app = decode::<viewAppCall>(app, "viewApp")?;
+    Ok(facts::App {
+        address: deal.app.address,
+        owner: owner(app.owner)?,
+        multiaddr: app.multiaddr.into(),
+        checksum: app.checksum,
+        mrenclave: app.mrenclave.into(),
+    })
+}
+
+fn read_dataset(deal: &facts::Deal, dataset: &Answer) -> Result<Option<facts::Dataset>, ChainError> {
+    let Some(bought) = deal.dataset else { return Ok(None) };
+    let dataset = decode::<viewDatasetCall>(dataset, "viewDataset")?;
+    Ok(Some(facts::Dataset {
+        address: bought.address,
+        owner: owner(dataset.owner)?,
+        multiaddr: dataset.multiaddr.into(),
+        checksum: dataset.checksum,
     }))
 }
 
@@ -94,22 +131,20 @@ fn read_task(id: TaskId, task: &contracts::Task) -> Result<facts::Task, ChainErr
     })
 }
 
-fn read_deal(task: &facts::Task, deal: contracts::Deal) -> Result<facts::Deal, ChainError> {
+/// `None`: the contract knows no such deal, and answers zeros.
+fn read_deal(id: DealId, deal: contracts::Deal) -> Result<Option<facts::Deal>, ChainError> {
     let asset = |asset: contracts::DealAsset| {
         let contracts::DealAsset { pointer: address, owner, price } = asset;
         (!address.is_zero()).then_some(facts::DealAsset { address, owner, price })
     };
     let (Some(app), Some(workerpool), false) = (asset(deal.app), asset(deal.workerpool), deal.startTime.is_zero())
     else {
-        return Err(ChainError::Impossible { what: "task of a deal that does not exist" });
+        return Ok(None);
     };
     let bot_first = number(deal.botFirst, "first index of a deal")?;
     let bot_size = number(deal.botSize, "size of a deal")?;
-    if task.index < bot_first || task.index - bot_first >= bot_size {
-        return Err(ChainError::Impossible { what: "index of a task outside its deal" });
-    }
-    Ok(facts::Deal {
-        id: task.deal,
+    Ok(Some(facts::Deal {
+        id,
         app,
         dataset: asset(deal.dataset),
         workerpool,
@@ -123,11 +158,11 @@ fn read_deal(task: &facts::Task, deal: contracts::Deal) -> Result<facts::Deal, C
         start_time: UnixSeconds(number(deal.startTime, "start of a deal")?),
         bot_first,
         bot_size,
-    })
+    }))
 }
 
 /// A step of the snapshot cannot fail at a real hub: what a deal names exists. If one does, we do not know why.
-fn decode<C: SolCall>(answer: &Answer, what: &'static str) -> Result<C::Return, ChainError> {
+pub(crate) fn decode<C: SolCall>(answer: &Answer, what: &'static str) -> Result<C::Return, ChainError> {
     let impossible = ChainError::Impossible { what };
     let bytes = answer.as_deref().ok_or_else(|| impossible.clone())?;
     C::abi_decode_returns_validate(bytes).map_err(|_| impossible)
