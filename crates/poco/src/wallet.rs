@@ -46,8 +46,8 @@ impl Default for SendLimits {
     fn default() -> Self {
         Self {
             max_gas_price_wei: 22_000_000_000,
-            replace_after: Duration::from_secs(60),
-            patience: Duration::from_secs(600),
+            replace_after: Duration::from_mins(1),
+            patience: Duration::from_mins(10),
             confirmations: 1,
         }
     }
@@ -211,14 +211,11 @@ impl Wallet {
             let (hash, raw) = self.sign(call, nonce, gas, offer);
             note(hash);
             match self.chain.ask_one(&SendRaw { raw, hash }).await {
-                Ok(Sent::Taken) => sent.push(hash),
-                // Mined in the meantime, or somebody else's: the receipts tell.
-                Ok(Sent::NonceUsed) => {}
+                // Without an answer it may have arrived all the same.
+                Ok(Sent::Taken) | Err(_) => sent.push(hash),
                 Ok(Sent::Refused { reason }) if sent.is_empty() => return Err(SendError::Reverted { what, reason }),
-                // What was sent before stays in the queue.
-                Ok(Sent::Refused { .. }) => {}
-                // It may have arrived.
-                Err(_) => sent.push(hash),
+                // One of ours was mined in the meantime, or is still in the queue: the receipts tell.
+                Ok(Sent::NonceUsed | Sent::Refused { .. }) => {}
             }
             if let Some(receipt) = self.wait(call, &sent, nonce, started).await? {
                 return Ok(receipt);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use strongroom_devnet::{Devnet, Options, development_accounts};
 use strongroom_poco::accounts::Registries;
 use strongroom_poco::calls::{self, Contribution, Manage, NewApp, NewDataset, Operation};
@@ -49,7 +49,7 @@ impl Stage {
             kind: "DOCKER".into(),
             multiaddr: b"registry.example/app@sha256:00".to_vec().into(),
             checksum: B256::repeat_byte(1),
-            mrenclave: Default::default(),
+            mrenclave: Bytes::default(),
         };
         let dataset =
             NewDataset { name: "data".into(), multiaddr: b"/ipfs/Qm".to_vec().into(), checksum: B256::repeat_byte(2) };
@@ -150,7 +150,7 @@ impl Stage {
         (money.stake, money.locked)
     }
 
-    fn contribution(&self, task: TaskId) -> Contribution {
+    fn contribution(task: TaskId) -> Contribution {
         let enclave = SigningKey::from_bytes(&[0x77; 32]).unwrap();
         let (worker, digest) = (key(WORKER).address(), B256::repeat_byte(0x33));
         let enclave_sign = enclave.sign(contribution_message(worker, task, digest));
@@ -159,7 +159,7 @@ impl Stage {
             task,
             result_digest: digest,
             results: br#"{ "storage": "ipfs", "location": "/ipfs/x" }"#.to_vec().into(),
-            results_callback: Default::default(),
+            results_callback: Bytes::default(),
             enclave_challenge: enclave.address(),
             enclave_sign: enclave_sign.to_bytes().to_vec().into(),
             authorization_sign: authorization.to_bytes().to_vec().into(),
@@ -186,7 +186,7 @@ async fn a_task_is_bought_settled_and_paid() {
     let again = stage.wallet(POOL).send(&calls::initialize(stage.hub(), deal, 0)).await.unwrap_err();
     assert!(matches!(again, SendError::Reverted { .. }), "{again}");
 
-    let settle = calls::contribute_and_finalize(stage.hub(), stage.contribution(task));
+    let settle = calls::contribute_and_finalize(stage.hub(), Stage::contribution(task));
     stage.wallet(WORKER).send(&settle).await.unwrap();
     assert_eq!(stage.chain.task_status(task).await.unwrap(), TaskStatus::Completed);
     assert!(stage.chain.task_results(task).await.unwrap().starts_with(b"{ \"storage\""));
