@@ -202,7 +202,7 @@ pub struct SchedulerConfig {
     pub password_file: Option<PathBuf>,
     /// Interface of the API.
     pub address: IpAddr,
-    /// Its port; 0 for none.
+    /// Its port; 0 lets the system choose.
     pub port: u16,
     /// Origins of pages that may call it.
     pub cors: Vec<String>,
@@ -235,8 +235,8 @@ impl Default for SchedulerConfig {
 
 impl SchedulerConfig {
     /// The socket of the API.
-    pub fn listen(&self) -> Option<SocketAddr> {
-        (self.port != 0).then(|| SocketAddr::new(self.address, self.port))
+    pub fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
     }
 }
 
@@ -297,11 +297,18 @@ pub struct ImagesConfig {
     pub cache: PathBuf,
     /// Whether registries are asked.
     pub registries: bool,
+    /// Registries (host and port) that are asked without TLS: others can then see what is pulled.
+    pub danger_plain_http_registries: Vec<String>,
 }
 
 impl Default for ImagesConfig {
     fn default() -> Self {
-        Self { sources: Vec::new(), cache: "/var/cache/strongroom-pool".into(), registries: true }
+        Self {
+            sources: Vec::new(),
+            cache: "/var/cache/strongroom-pool".into(),
+            registries: true,
+            danger_plain_http_registries: Vec::new(),
+        }
     }
 }
 

@@ -232,7 +232,7 @@ impl Engine {
                 info!(task = %task.id, deal = %task.deal, cause = %failure.cause, message = failure.message, "task given up");
             }
             (State::Failed, _) => {
-                info!(task = %task.id, deal = %task.deal, "task failed on chain; the requester is paid back")
+                info!(task = %task.id, deal = %task.deal, "task failed on chain; the requester is paid back");
             }
             (state, _) => tracing::debug!(task = %task.id, %state, "task moved on"),
         }

@@ -219,11 +219,11 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Misplaced> {
         (state, Event::GivenUp) if state.is_hopeful() => State::Stuck,
         (State::Received, Event::Accepted) => State::Initializing,
         (State::Initializing, Event::Initialized) => State::Authorizing,
-        (State::Authorizing, Event::Authorized) => State::Ready,
+        // Back after an interruption.
+        (State::Authorizing, Event::Authorized) | (State::Running, Event::Interrupted) => State::Ready,
         (State::Ready, Event::Taken) => State::Starting,
         (State::Starting, Event::Prepared) => State::Running,
         (State::Running, Event::Computed) => State::Settling,
-        (State::Running, Event::Interrupted) => State::Ready,
         (state, event) => return Err(Misplaced { state, event }),
     };
     Ok((next, next.action()))

@@ -16,7 +16,7 @@ use crate::cause::Cause;
 use crate::outside::{Asked, Authorization, Objection, OutsideError, Services, with_causes};
 
 /// Longest wait for one answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// In which a Strongroom SMS says why it refuses a session.

@@ -40,8 +40,8 @@ impl Scene {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    fn signed(&self) -> Option<String> {
-        Some(enclave().sign(worker_api_message(self.task, WORKER)).to_string())
+    fn signed(&self) -> String {
+        enclave().sign(worker_api_message(self.task, WORKER)).to_string()
     }
 
     fn computed(&self, digest: B256) -> serde_json::Value {
@@ -59,11 +59,11 @@ const COMPUTED: &str = "/compute/post/TASK/computed";
 async fn a_signed_result_is_kept_and_answered_with_the_id_of_its_task() {
     let scene = scene(false).await;
     let digest = B256::repeat_byte(5);
-    let answer = scene.send(COMPUTED, scene.signed(), scene.computed(digest)).await;
+    let answer = scene.send(COMPUTED, Some(scene.signed()), scene.computed(digest)).await;
     assert_eq!(answer, (200, scene.task.to_string()));
     let kept = scene.store.task(scene.task).await.unwrap().unwrap().computed.unwrap();
     assert_eq!((kept.result_digest, kept.callback_data.as_str()), (digest, "0x"));
-    let again = scene.send(COMPUTED, scene.signed(), scene.computed(digest)).await;
+    let again = scene.send(COMPUTED, Some(scene.signed()), scene.computed(digest)).await;
     assert_eq!(again.0, 401, "it was delivered before");
 }
 
@@ -88,7 +88,7 @@ async fn a_result_that_the_hub_would_not_take_is_refused() {
         (with("enclave-signature", json!("0x00")), 401),
         (json!([]), 400),
     ] {
-        assert_eq!(scene.send(COMPUTED, scene.signed(), body.clone()).await.0, status, "{body}");
+        assert_eq!(scene.send(COMPUTED, Some(scene.signed()), body.clone()).await.0, status, "{body}");
     }
     assert_eq!(scene.store.task(scene.task).await.unwrap().unwrap().computed, None);
 }
@@ -99,9 +99,9 @@ async fn a_callback_result_must_be_the_digest_of_its_bytes() {
     let digest = alloy_primitives::keccak256([1, 2, 3]);
     let mut body = scene.computed(digest);
     body["callback-data"] = json!("0x010204");
-    assert_eq!(scene.send(COMPUTED, scene.signed(), body.clone()).await.0, 401);
+    assert_eq!(scene.send(COMPUTED, Some(scene.signed()), body.clone()).await.0, 401);
     body["callback-data"] = json!("0x010203");
-    assert_eq!(scene.send(COMPUTED, scene.signed(), body).await.0, 200);
+    assert_eq!(scene.send(COMPUTED, Some(scene.signed()), body).await.0, 200);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn only_the_enclave_of_this_task_is_heard() {
     let body = json!([{ "cause": "PRE_COMPUTE_DATASET_DOWNLOAD_FAILED", "message": "no route" }]);
     let other = TaskId::from(B256::repeat_byte(1));
     let path = format!("/compute/pre/{other}/exit-causes");
-    assert_eq!(scene.send(&path, scene.signed(), body.clone()).await.0, 404);
+    assert_eq!(scene.send(&path, Some(scene.signed()), body.clone()).await.0, 404);
     let stranger = SigningKey::from_bytes(&[8; 32]).unwrap();
     let forged = Some(stranger.sign(worker_api_message(scene.task, WORKER)).to_string());
     for authorization in [None, Some("0x".to_owned()), forged] {
@@ -129,7 +129,7 @@ async fn the_first_report_of_a_failure_is_kept() {
         (json!([{ "cause": "PRE_COMPUTE_DATASET_DOWNLOAD_FAILED", "message": "no route" }]), 200),
         (json!([{ "cause": "PRE_COMPUTE_DATASET_KEY_MISSING" }]), 208),
     ] {
-        assert_eq!(scene.send(path, scene.signed(), body.clone()).await.0, status, "{body}");
+        assert_eq!(scene.send(path, Some(scene.signed()), body.clone()).await.0, status, "{body}");
     }
     let reported = scene.store.task(scene.task).await.unwrap().unwrap().reported;
     assert_eq!(reported, [Failure::new(Cause::PRE_COMPUTE_DATASET_DOWNLOAD_FAILED, "no route")]);
@@ -139,5 +139,5 @@ async fn the_first_report_of_a_failure_is_kept() {
 async fn stages_of_the_old_kind_report_one_cause_without_a_message() {
     let scene = scene(false).await;
     let body = json!({ "cause": "POST_COMPUTE_COMPUTED_FILE_NOT_FOUND" });
-    assert_eq!(scene.send("/compute/post/TASK/exit", scene.signed(), body).await.0, 200);
+    assert_eq!(scene.send("/compute/post/TASK/exit", Some(scene.signed()), body).await.0, 200);
 }

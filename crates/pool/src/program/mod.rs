@@ -1,0 +1,4 @@
+//! What only the program needs: the parts put together, and the examination of machine and settings.
+
+pub(crate) mod doctor;
+pub(crate) mod service;

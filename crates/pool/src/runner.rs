@@ -1,0 +1,343 @@
+//! Runs tasks in enclaves: image, evidence, way out, callbacks, and the launch itself, one folder for each run. Everything that
+//! is made for a run ends with it, also when the run is dropped.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use strongroom_oci::{
+    Digest, ImageError, ImageStore, ParseReferenceError, Reference, Registry, Source, UnpackedImage, Wanted,
+};
+use strongroom_protocol::Address;
+use strongroom_protocol::deal_params::DealParams;
+use strongroom_protocol::multiaddr::location_text;
+use strongroom_runtime::{Bind, Exit, Launch, Limits, Reason, Runtime, Scratch};
+use tokio::net::UnixListener;
+use tracing::{info, warn};
+use url::Url;
+
+use crate::callbacks::Callbacks;
+use crate::cause::Cause;
+use crate::command_line;
+use crate::judge;
+use crate::outside::{Asked, Clock, DealView, Ended, HowEnded, OutsideError, Run, RunTasks, with_causes};
+use crate::store::Store;
+use crate::task::Logs;
+
+use self::origins::{Reach, origins_of};
+use self::simulated::SimulatedEvidence;
+
+pub(crate) mod origins;
+pub mod simulated;
+
+const GUEST: &str = "/.strongroom/guest";
+const EVIDENCE: &str = "/.strongroom/evidence.sock";
+const RELAY: &str = "/.strongroom/relay";
+/// Time that inputs and results may take over and above the app's own.
+const MARGIN_SECONDS: u64 = 60;
+const MIB: u64 = 1 << 20;
+
+/// How enclaves are run here.
+#[derive(Clone, Debug)]
+pub struct EnclaveSettings {
+    /// Chain id.
+    pub chain_id: u64,
+    /// The PoCo hub.
+    pub hub: Address,
+    /// The SMS.
+    pub sms: Url,
+    /// Address of its identity key.
+    pub sms_key_id: Address,
+    /// The result proxy, when the deal names none.
+    pub proxy: Option<Url>,
+    /// IPFS gateways.
+    pub gateways: Vec<Url>,
+    /// The guest program on this machine.
+    pub guest: PathBuf,
+    /// Folder of runs.
+    pub runs: PathBuf,
+    /// The simulator's program, for development.
+    pub simulator: Option<PathBuf>,
+    /// Where images are looked for.
+    pub sources: Vec<PathBuf>,
+    /// Where images are pulled from that are nowhere else; `None` for nowhere.
+    pub registry: Option<Registry>,
+    /// What one enclave may use; its deadline is the deal's.
+    pub limits: Limits,
+    /// Memory for inputs, in bytes.
+    pub input_bytes: u64,
+    /// Memory for results, in bytes.
+    pub output_bytes: u64,
+    /// Whether deals may name private addresses.
+    pub danger_allow_private_destinations: bool,
+}
+
+/// Runs enclaves on this machine.
+pub struct Enclaves {
+    settings: EnclaveSettings,
+    store: Store,
+    images: ImageStore,
+    runtime: Runtime,
+    clock: Clock,
+}
+
+/// What is made for one run and ends with it.
+struct Surroundings {
+    folder: RunFolder,
+    evidence: Option<SimulatedEvidence>,
+    _relay: crate::relay::Relay,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Surroundings {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A folder that is removed when it is dropped.
+struct RunFolder(PathBuf);
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            warn!(folder = %self.0.display(), %error, "the folder of a run could not be removed");
+        }
+    }
+}
+
+impl Enclaves {
+    /// Runs with `runtime`; what tasks deliver goes to `store`.
+    pub fn new(settings: EnclaveSettings, store: Store, images: ImageStore, runtime: Runtime, clock: Clock) -> Self {
+        Self { settings, store, images, runtime, clock }
+    }
+
+    /// The image of an app by the digest on chain: unpacked before, in a folder of the configuration, or from its registry.
+    async fn image(&self, view: &DealView) -> Result<UnpackedImage, OutsideError> {
+        let digest = Digest::from_bytes(view.app.checksum.0);
+        let (images, sources) = (self.images.clone(), self.settings.sources.clone());
+        let found = tokio::task::spawn_blocking(move || find_here(&images, &sources, digest)).await;
+        if let Some(image) = found.map_err(|error| OutsideError::trouble(&error))?? {
+            return Ok(image);
+        }
+        let place = location_text(&view.app.multiaddr);
+        let Some(registry) = &self.settings.registry else {
+            let message = format!("no source of this pool has image {place:?} with manifest digest {digest}");
+            return Err(OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, message));
+        };
+        let reference: Reference = place.parse().map_err(|error: ParseReferenceError| {
+            OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, format!("image {place:?}: {error}"))
+        })?;
+        // Only the checksum on chain counts, not what the text says.
+        let reference = Reference { digest: Some(digest), ..reference };
+        self.images.pull(registry, &reference).await.map_err(|error| image_trouble(&error))
+    }
+
+    async fn surroundings(
+        &self,
+        run: &Run,
+        params: &DealParams,
+        command: &[String],
+    ) -> Result<Surroundings, OutsideError> {
+        let folder = self.folder(run)?;
+        let origins = origins_of(
+            &run.deal,
+            params,
+            &Reach { sms: &self.settings.sms, proxy: self.settings.proxy.as_ref(), gateways: &self.settings.gateways },
+        );
+        let callbacks_socket = folder.0.join("worker.sock");
+        let listener = UnixListener::bind(&callbacks_socket).map_err(|error| in_folder(&callbacks_socket, &error))?;
+        let callbacks = Callbacks {
+            store: self.store.clone(),
+            task: run.task,
+            worker: run.worker,
+            challenge: run.challenge,
+            has_callback: run.deal.deal.callback.is_some(),
+        };
+        let serving = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, callbacks.router()).await {
+                warn!(%error, "callbacks of a task are not served any more");
+            }
+        });
+        let relay_folder = folder.0.join("relay");
+        let relay = crate::relay::Relay::start(
+            &relay_folder,
+            &origins,
+            &callbacks_socket,
+            self.settings.danger_allow_private_destinations,
+        );
+        let relay = relay.map_err(|error| OutsideError::trouble(&error))?;
+        let mut surroundings = Surroundings { folder, evidence: None, _relay: relay, serving };
+        if let Some(simulator) = &self.settings.simulator {
+            let guest = &self.settings.guest;
+            let image = run.deal.app.checksum;
+            let started = SimulatedEvidence::start(simulator, &surroundings.folder.0, guest, image, command).await;
+            surroundings.evidence = Some(started.map_err(|error| OutsideError::trouble(&error))?);
+        }
+        Ok(surroundings)
+    }
+
+    /// A fresh folder for a run; what is left of one that was interrupted is removed.
+    fn folder(&self, run: &Run) -> Result<RunFolder, OutsideError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.settings.runs.join(&name_of(run)[..20]);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(in_folder(&folder, &error)),
+            _ => {}
+        }
+        std::fs::create_dir_all(folder.join("relay")).map_err(|error| in_folder(&folder, &error))?;
+        // The sandbox's users are other users of this machine; they reach nothing but what is bound into the sandbox.
+        for path in [&folder, &folder.join("relay")] {
+            let mode = std::fs::Permissions::from_mode(0o711);
+            std::fs::set_permissions(path, mode).map_err(|error| in_folder(path, &error))?;
+        }
+        let relay = folder.join("relay");
+        let readable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&relay, readable).map_err(|error| in_folder(&relay, &error))?;
+        Ok(RunFolder(folder))
+    }
+
+    fn launch(&self, run: &Run, image: UnpackedImage, command: &[String], surroundings: &Surroundings) -> Launch {
+        let bind = |source: &Path, target: &str| Bind { source: source.to_owned(), target: target.into() };
+        let mut binds = vec![bind(&self.settings.guest, GUEST), bind(&surroundings.folder.0.join("relay"), RELAY)];
+        if let Some(evidence) = &surroundings.evidence {
+            binds.push(bind(&evidence.socket, EVIDENCE));
+        }
+        let scratch = |target: &str, size_bytes, mode| Scratch { target: target.into(), size_bytes, mode };
+        let mut argv = vec![GUEST.to_owned(), "task".to_owned(), "--".to_owned()];
+        argv.extend(command.iter().cloned());
+        Launch {
+            name: name_of(run),
+            environment: self.environment(run, &image, surroundings.evidence.is_some()),
+            image,
+            argv,
+            binds,
+            scratch: vec![
+                scratch("/iexec_in", self.settings.input_bytes, 0o755),
+                scratch("/iexec_out", self.settings.output_bytes, 0o755),
+                scratch("/tmp", 64 * MIB, 0o1777),
+                scratch("/run", MIB, 0o755),
+            ],
+            limits: Limits { deadline: self.time_for(run), ..self.settings.limits.clone() },
+        }
+    }
+
+    /// All the time that is left until nobody can contribute any more, but no more than inputs, app and result may take each.
+    fn time_for(&self, run: &Run) -> Duration {
+        let left = run.deal.contribution_deadline().0.saturating_sub(self.clock.now().0);
+        let stages = run.deal.category_seconds.saturating_add(MARGIN_SECONDS);
+        Duration::from_secs(stages.min(left).max(1))
+    }
+
+    fn environment(&self, run: &Run, image: &UnpackedImage, simulated: bool) -> Vec<(String, String)> {
+        let settings = &self.settings;
+        let gateways: Vec<_> = settings.gateways.iter().map(|url| url.as_str().trim_end_matches('/')).collect();
+        let mut variables = vec![
+            ("STRONGROOM_SMS_URL", settings.sms.to_string()),
+            ("STRONGROOM_SMS_KEY_ID", settings.sms_key_id.to_string()),
+            ("STRONGROOM_CHAIN_ID", settings.chain_id.to_string()),
+            ("STRONGROOM_HUB", settings.hub.to_string()),
+            ("STRONGROOM_SESSION", run.session.clone()),
+            ("STRONGROOM_RELAY", RELAY.to_owned()),
+            ("STRONGROOM_IPFS_GATEWAYS", gateways.join(",")),
+            ("STRONGROOM_APP_SECONDS", run.deal.category_seconds.to_string()),
+            ("STRONGROOM_APP_ENV", serde_json::json!(image.config.env).to_string()),
+            ("STRONGROOM_APP_WORKDIR", image.config.working_dir.clone()),
+        ];
+        if simulated {
+            variables.push(("STRONGROOM_EVIDENCE_SOCKET", EVIDENCE.to_owned()));
+        }
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    async fn run_to_the_end(&self, run: Run) -> Result<Ended, OutsideError> {
+        let params = judge::params_of(&run.deal).map_err(OutsideError::Refused)?;
+        let arguments = command_line::split(params.args.as_deref().unwrap_or_default())
+            .map_err(|error| OutsideError::refused(Cause::TASK_DESCRIPTION_INVALID, error.to_string()))?;
+        let image = self.image(&run.deal).await?;
+        let command = image.config.command(&arguments);
+        if command.is_empty() {
+            let message = "the image names no program to start and the deal no arguments";
+            return Err(OutsideError::refused(Cause::TASK_DESCRIPTION_INVALID, message));
+        }
+        let surroundings = self.surroundings(&run, &params, &command).await?;
+        let launch = self.launch(&run, image, &command, &surroundings);
+        let simulated = surroundings.evidence.is_some();
+        info!(task = %run.task, simulated, seconds = launch.limits.deadline.as_secs(), "enclave starts");
+        let exit = self.runtime.run(&launch).await;
+        info!(
+            task = %run.task, simulated, ended = ?exit.reason,
+            peak_memory_bytes = exit.peak_memory_bytes, cpu_ms = exit.cpu_time.map(|time| time.as_millis()),
+            "enclave ended"
+        );
+        drop(surroundings);
+        Ok(ended(&exit))
+    }
+
+    /// Removes what runs of an earlier life of the pool left behind.
+    pub fn tidy_up(&self) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.settings.runs)?;
+        for entry in std::fs::read_dir(&self.settings.runs)? {
+            std::fs::remove_dir_all(entry?.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl RunTasks for Enclaves {
+    fn fetch<'a>(&'a self, deal: &'a DealView) -> Asked<'a, ()> {
+        Box::pin(async move { self.image(deal).await.map(drop) })
+    }
+
+    fn run(&self, run: Run) -> Asked<'_, Ended> {
+        Box::pin(self.run_to_the_end(run))
+    }
+}
+
+/// Unpacked before, or in one of the folders and archives. Blocks.
+fn find_here(images: &ImageStore, sources: &[PathBuf], digest: Digest) -> Result<Option<UnpackedImage>, OutsideError> {
+    let wanted = Wanted::Manifest(digest);
+    if let Some(image) = images.cached(wanted).map_err(|error| OutsideError::trouble(&error))? {
+        return Ok(Some(image));
+    }
+    for source in sources {
+        let source =
+            if source.is_dir() { Source::Layout(source.clone()) } else { Source::DockerArchive(source.clone()) };
+        match images.unpack(&source, wanted) {
+            Ok(image) => return Ok(Some(image)),
+            Err(ImageError::Absent { .. }) => {}
+            Err(error) => return Err(image_trouble(&error)),
+        }
+    }
+    Ok(None)
+}
+
+/// What is wrong with the image itself stays wrong.
+fn image_trouble(error: &ImageError) -> OutsideError {
+    match error {
+        ImageError::Refused(_) | ImageError::Absent { .. } => {
+            OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, with_causes(error))
+        }
+        ImageError::Io { .. } | ImageError::Registry(_) => OutsideError::trouble(error),
+    }
+}
+
+fn ended(exit: &Exit) -> Ended {
+    let how = match &exit.reason {
+        Reason::Exited(code) => HowEnded::Exited(*code),
+        Reason::Signalled(signal) => HowEnded::Signalled(*signal),
+        Reason::OutOfMemory => HowEnded::OutOfMemory,
+        Reason::Deadline => HowEnded::Deadline,
+        Reason::Refused(refusal) => HowEnded::NotStarted(refusal.to_string()),
+    };
+    Ended { how, logs: Logs { stdout: exit.stdout.escaped(), stderr: exit.stderr.escaped() } }
+}
+
+/// Names a run: unique on this machine, and short, as Unix sockets are in a folder of this name.
+fn name_of(run: &Run) -> String {
+    let task = run.task.to_string();
+    format!("sr{}", &task[2..])[..64].to_owned()
+}
+
+fn in_folder(path: &Path, error: &std::io::Error) -> OutsideError {
+    OutsideError::Trouble(format!("{}: {}", path.display(), with_causes(error)))
+}
