@@ -16,6 +16,7 @@ pub mod market;
 mod network;
 pub mod node;
 pub mod npm;
+pub mod pool;
 pub mod process;
 pub mod programs;
 pub mod resources;
