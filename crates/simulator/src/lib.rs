@@ -15,6 +15,7 @@ pub mod amd;
 mod connections;
 pub mod dates;
 pub mod event_log;
+pub mod files;
 pub mod intel;
 mod keys;
 pub mod nitro;

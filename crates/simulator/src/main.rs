@@ -15,7 +15,7 @@ use strongroom_attest::EvidenceKind;
 use strongroom_protocol::UnixSeconds;
 use strongroom_simulator::agent::{self, GuestAgent, SimulatedGuest};
 use strongroom_simulator::vendors::{self, VendorService};
-use strongroom_simulator::{IntelMachine, IntelStatements, Simulator};
+use strongroom_simulator::{IntelMachine, Simulator, files};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -90,7 +90,9 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve { socket, guest } => serve(simulator, &socket, guest.as_deref()),
         Command::Vendors { listen } => serve_vendors(simulator, listen),
-        Command::Roots { folder } => write_roots(&simulator, &folder),
+        Command::Roots { folder } => {
+            files::write_roots(&simulator, &folder).with_context(|| format!("cannot write into {}", folder.display()))
+        }
         Command::Endorsements { kind, at } => write_endorsements(&simulator, kind, at.map_or_else(now, UnixSeconds)),
     }
 }
@@ -147,32 +149,8 @@ fn read_guest(path: &Path) -> anyhow::Result<SimulatedGuest> {
     Ok(file.into())
 }
 
-fn write_roots(simulator: &Simulator, folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let anchors = simulator.development_anchors();
-    let amd = anchors.amd_roots.into_iter().map(|(product, root)| (format!("amd-{product}.der").to_lowercase(), root));
-    let intel = anchors.intel_root.map(|root| ("intel.der".to_owned(), root));
-    let aws = anchors.aws_root.map(|root| ("aws.der".to_owned(), root));
-    for (name, root) in intel.into_iter().chain(amd).chain(aws) {
-        let path = folder.join(name);
-        fs::write(&path, root).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
-}
-
 fn write_endorsements(simulator: &Simulator, kind: EvidenceKind, at: UnixSeconds) -> anyhow::Result<()> {
     ensure!(matches!(kind, EvidenceKind::Sgx | EvidenceKind::Tdx), "Intel speaks of sgx and tdx only");
-    let set = simulator.intel_parts(kind, &IntelStatements::current_at(at));
-    let json = serde_json::json!({
-        "pck_crl_issuer_chain": set.pck_crl_issuer_chain,
-        "root_ca_crl": hex::encode(set.root_ca_crl),
-        "pck_crl": hex::encode(set.pck_crl),
-        "tcb_info_issuer_chain": set.tcb_info_issuer_chain,
-        "tcb_info": set.tcb_info,
-        "tcb_info_signature": hex::encode(set.tcb_info_signature),
-        "qe_identity_issuer_chain": set.qe_identity_issuer_chain,
-        "qe_identity": set.qe_identity,
-        "qe_identity_signature": hex::encode(set.qe_identity_signature),
-    });
+    let json = files::intel_set(simulator, kind, at);
     writeln!(std::io::stdout(), "{json:#}").context("cannot write to standard output")
 }
