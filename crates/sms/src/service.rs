@@ -75,7 +75,8 @@ impl Service {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let mut sms = Sms::new(config, owners, vault, clock);
-        if let (Some(settings), Ok(store)) = (releases, sms.vault.store()) {
+        if let (Some(mut settings), Ok(store)) = (releases, sms.vault.store()) {
+            settings.provisioner.listens_on(address.port());
             store.settle_trust_domain(&settings.trust_domain).await?;
             sms.releases = Some(Releases::new(config.chain.id.get(), settings, &store));
         }

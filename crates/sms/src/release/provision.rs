@@ -103,6 +103,16 @@ struct AppImage {
 }
 
 impl Provisioner {
+    /// Where this service really listens, when the system chose the port of its own address.
+    pub(crate) fn listens_on(&mut self, port: u16) {
+        if let Self::Attested(public_url) = self
+            && public_url.port() == Some(0)
+        {
+            // An http or https address can have a port.
+            let _ = public_url.set_port(Some(port));
+        }
+    }
+
     /// From the settings, which were checked; `public_url` is for the case that this service hands over secrets itself.
     pub fn from_config(config: &Config, public_url: Url, trust_domain: TrustDomain) -> Result<Self, ProvisionerError> {
         let settings = &config.provisioner;

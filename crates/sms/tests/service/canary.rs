@@ -1,42 +1,16 @@
 //! A secret that was pushed is nowhere but encrypted in the store: not in a log at the most talkative level, not in an
 //! answer, not in a counter, not in a file.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use strongroom_protocol::secret::MAX_SECRET_BYTES;
 use strongroom_protocol::{B256, challenge};
 
+use super::canary_forms::{assert_absent, forms};
 use super::child::{Files, Listening};
 use super::raw_http::{Answer, Request};
 use super::running::{address, signed, value, wallet};
 
 const CANARY: &str = "canary-7f3a91c4e8-do-not-repeat";
 const APP: &str = "0xabcdefabcdefabcdefabcdefabcdefabcdefabcd";
-
-/// Every form in which the canary could be written down by accident.
-fn forms() -> Vec<String> {
-    let core = CANARY;
-    let mut forms = vec![
-        core.to_owned(),
-        hex::encode(core),
-        hex::encode_upper(core),
-        format!("{:?}", core.as_bytes()).trim_matches(['[', ']']).to_owned(),
-        core.chars().rev().collect(),
-    ];
-    // Base64 at each of the three alignments, without the characters that depend on the neighbours.
-    for shift in 0..3 {
-        let encoded = STANDARD.encode([vec![b'.'; shift].as_slice(), core.as_bytes()].concat());
-        forms.push(encoded[4..encoded.len() - 4].to_owned());
-    }
-    forms
-}
-
-fn assert_absent(where_: &str, bytes: &[u8], forms: &[String]) {
-    for form in forms {
-        let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
-        assert!(!found, "{form:?} is in {where_}");
-    }
-}
 
 fn requests() -> Vec<(&'static str, Request)> {
     let owner = wallet(1).address();
@@ -97,7 +71,7 @@ async fn a_canary_is_found_nowhere() {
     let backups = format!("backup_folder = {:?}\n", files.path("backup"));
     std::fs::write(files.path("settings.toml"), settings + &backups).unwrap();
     let service = Listening::start(&files).await;
-    let forms = forms();
+    let forms = forms(CANARY);
 
     let mut statuses = Vec::new();
     for (what, request) in requests() {

@@ -9,6 +9,7 @@ mod apps;
 mod bodies;
 mod bulk;
 mod canary;
+mod canary_forms;
 mod child;
 mod cors;
 mod crash;
