@@ -21,6 +21,7 @@ pub mod process;
 pub mod programs;
 pub mod resources;
 pub mod sdk;
+pub mod simulated;
 pub mod sms;
 pub mod tasks;
 

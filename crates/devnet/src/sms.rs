@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::Devnet;
 use crate::process::{OwnedProcess, ProcessError};
+use crate::simulated::SimulatedTrust;
 
 /// How long the service may take until it is ready. It needs a fraction of a second; a loaded machine needs more.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -48,6 +49,8 @@ pub struct SmsOptions {
     pub port: u16,
     /// Whether one address and one wallet may only send so much, as in production. Only load tests turn it off.
     pub rate_limits: bool,
+    /// What makes it believe simulated evidence; `None` for the vendors' roots alone.
+    pub simulated: Option<SimulatedTrust>,
     /// What is logged, as directives of `tracing-subscriber`. At least [`QUIET_LOG`].
     pub log_filter: String,
 }
@@ -60,6 +63,7 @@ impl SmsOptions {
             folder: folder.into(),
             port: 0,
             rate_limits: true,
+            simulated: None,
             log_filter: "info".to_owned(),
         }
     }
@@ -92,6 +96,15 @@ struct Settings<'a> {
     store: Store,
     rate_limit: RateLimit,
     log: Log<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<Attestation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attestation<'a> {
+    danger_simulator_roots: &'a Path,
+    endorsements_folder: &'a Path,
+    images_file: &'a Path,
 }
 
 #[derive(Serialize)]
@@ -141,6 +154,11 @@ impl Sms {
             store: Store { path: options.database(), root_key_file: options.root_key_file() },
             rate_limit: RateLimit { enabled: options.rate_limits },
             log: Log { format: "json", filter: &options.log_filter },
+            attestation: options.simulated.as_ref().map(|trust| Attestation {
+                danger_simulator_roots: &trust.roots,
+                endorsements_folder: &trust.endorsements,
+                images_file: &trust.images,
+            }),
         };
         let written = toml::to_string(&content)
             .map_err(io::Error::other)

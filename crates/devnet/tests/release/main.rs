@@ -3,8 +3,11 @@
 //! app that sees exactly its own values.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+#[path = "../../../sms/tests/service/canary_forms.rs"]
+mod canary_forms;
 mod ground;
 mod node_in_between;
+mod program;
 mod refusals;
 mod scene;
 #[path = "../support/mod.rs"]

@@ -11,6 +11,7 @@ use strongroom_attest::measurement::{ApprovedImage, ApprovedImages};
 use strongroom_attest::{Endorsements, Evidence, EvidenceKind, Policy, TrustDomain};
 use strongroom_client::{EvidenceSource, Patience, Pinned, ReleaseError, Released, Service as Client};
 use strongroom_devnet::sdk::SdkVersion;
+use strongroom_devnet::sms::Sms;
 use strongroom_grant::enclave::APP_IMAGE_EVENT;
 use strongroom_protocol::challenge::{enclave_challenge_request, workerpool_authorization};
 use strongroom_protocol::record::Outcome;
@@ -91,17 +92,24 @@ impl Default for Setting {
 /// One service on the shared ground, with a store of its own.
 pub(crate) struct Scene {
     pub(crate) ground: Arc<Ground>,
-    /// Serves until the scene ends.
-    _service: Service,
-    url: String,
+    pub(crate) url: String,
+    public_url: String,
     store: Store,
-    chain_watch: tokio::task::JoinHandle<()>,
     folder: Arc<tempfile::TempDir>,
+    _runs: Runs,
 }
 
-impl Drop for Scene {
+/// What serves until the scene ends.
+enum Runs {
+    Here(#[expect(dead_code, reason = "held to be dropped")] Service, tokio::task::JoinHandle<()>),
+    Elsewhere,
+}
+
+impl Drop for Runs {
     fn drop(&mut self) {
-        self.chain_watch.abort();
+        if let Self::Here(_, chain_watch) = self {
+            chain_watch.abort();
+        }
     }
 }
 
@@ -113,7 +121,7 @@ impl FindEndorsements for Simulated {
     }
 }
 
-fn simulator() -> Simulator {
+pub(crate) fn simulator() -> Simulator {
     Simulator::from_seed([7; 32])
 }
 
@@ -195,9 +203,29 @@ impl Scene {
         let clock = Clock::new(move || jiff::Timestamp::now() + ahead);
         let service = Service::start_with(&config, owners, vault, clock, Some(settings)).await.unwrap();
         let url = format!("http://{}", service.address());
-        let scene = Self { ground, _service: service, url, store, chain_watch, folder };
+        let public_url = "http://sms.invalid/".to_owned();
+        let scene = Self { ground, url, public_url, store, folder, _runs: Runs::Here(service, chain_watch) };
         scene.until_ready().await;
         scene
+    }
+
+    /// Around a service that runs as a program of its own, with its store in `folder`.
+    pub(crate) fn around(ground: Arc<Ground>, folder: Arc<tempfile::TempDir>, sms: &Sms) -> Self {
+        let chain_id = ground.devnet.deployment().chain_id;
+        let store_config = StoreConfig { path: sms.options().database(), chain_id };
+        let store = Store::open(&store_config, RootKeySource::File(sms.options().root_key_file())).unwrap();
+        let (url, public_url) = (sms.url().to_owned(), format!("{}/", sms.url()));
+        Self { ground, url, public_url, store, folder, _runs: Runs::Elsewhere }
+    }
+
+    /// After the program was started again.
+    pub(crate) fn moved_to(&mut self, url: &str) {
+        (self.url, self.public_url) = (url.to_owned(), format!("{url}/"));
+    }
+
+    /// Where the service's files are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Until the chain was checked: an existence check needs no chain, an identity neither, so health is asked.
@@ -250,16 +278,29 @@ impl Scene {
 
     /// The same secrets straight into the store, for tests that are about something else.
     pub(crate) async fn store_secrets(&self) {
+        self.store_these([
+            APP_SECRET,
+            DATASET_KEY,
+            REQUESTER_SECRETS[0].1,
+            REQUESTER_SECRETS[1].1,
+            "not so big",
+            "token",
+        ])
+        .await;
+    }
+
+    /// Secrets of app, dataset, the three of the requester, and the worker's token.
+    pub(crate) async fn store_these(&self, [app, dataset, one, two, big, token]: [&str; 6]) {
         let requester = key(REQUESTER).address();
         let requesters = |name: &str| SecretId::Requester { owner: requester, name: name.parse().unwrap() };
-        let token = AccountSecretName::RESULT_PROXY_TOKEN.parse().unwrap();
+        let name = AccountSecretName::RESULT_PROXY_TOKEN.parse().unwrap();
         for (id, value) in [
-            (SecretId::App(self.ground.app), APP_SECRET),
-            (SecretId::Dataset(self.ground.dataset), DATASET_KEY),
-            (requesters("one"), REQUESTER_SECRETS[0].1),
-            (requesters("two"), REQUESTER_SECRETS[1].1),
-            (requesters("big"), "not so big"),
-            (SecretId::Account { owner: key(WORKER).address(), name: token }, "token"),
+            (SecretId::App(self.ground.app), app),
+            (SecretId::Dataset(self.ground.dataset), dataset),
+            (requesters("one"), one),
+            (requesters("two"), two),
+            (requesters("big"), big),
+            (SecretId::Account { owner: key(WORKER).address(), name }, token),
         ] {
             let signature = key(OWNER).sign(chance());
             self.store.insert(id, SecretValue::new(value.into()).unwrap(), signature).await.unwrap();
@@ -321,7 +362,7 @@ impl Scene {
             return Err(RefusedSession { status, body, reason: reason.unwrap_or_default() });
         }
         let answer: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(answer["data"]["secretProvisioningUrl"], "http://sms.invalid/");
+        assert_eq!(answer["data"]["secretProvisioningUrl"], self.public_url.as_str());
         let id = answer["data"]["sessionId"].as_str().unwrap().parse().unwrap();
         Ok(Held { id, challenge, authorization: pool_signature })
     }
@@ -487,9 +528,13 @@ impl Scene {
 
     /// What a request of `session` with a new key and nonce is bound to.
     pub(crate) async fn transcript(&self, session: SessionId) -> Transcript {
-        let mut random = hpke::rand_core::UnwrapErr(getrandom::SysRng);
-        let key = EnclaveKeyPair::generate(&mut random).public();
-        Transcript { nonce: self.nonce().await, deployment: self.pinned(), session, key }
+        self.transcript_and_keys(session).await.0
+    }
+
+    pub(crate) async fn transcript_and_keys(&self, session: SessionId) -> (Transcript, EnclaveKeyPair) {
+        let keys = EnclaveKeyPair::generate(&mut hpke::rand_core::UnwrapErr(getrandom::SysRng));
+        let (nonce, deployment, key) = (self.nonce().await, self.pinned(), keys.public());
+        (Transcript { nonce, deployment, session, key }, keys)
     }
 
     /// The real guest program, running `script` as the app.

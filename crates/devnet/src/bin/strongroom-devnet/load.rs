@@ -3,8 +3,11 @@
 
 mod drive;
 mod fill;
+mod flood;
 mod presigned;
 mod push;
+mod release;
+mod task;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +26,12 @@ pub(crate) enum Load {
     Push(push::Push),
     /// Fill a database, then measure how fast the service starts and answers on it
     Fill(fill::Fill),
+    /// Release secrets to simulated enclaves, each with a quote of its own
+    Release(release::Release),
+    /// Ask for nonces, and look at the memory of the service
+    Challenges(flood::Challenges),
+    /// Release secrets while others send garbage
+    Garbage(flood::Garbage),
 }
 
 impl Load {
@@ -30,6 +39,9 @@ impl Load {
         match self {
             Self::Push(push) => push.run().await,
             Self::Fill(fill) => fill.run().await,
+            Self::Release(release) => release.run().await,
+            Self::Challenges(challenges) => challenges.run().await,
+            Self::Garbage(garbage) => garbage.run().await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sends prepared requests over a fixed number of connections, each waiting for its answer before it sends the next, and
 //! measures every answer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -58,6 +58,18 @@ impl Server {
         limit: Duration,
         requests: &mut Vec<Presigned>,
     ) -> anyhow::Result<Run> {
+        self.drive_at(None, connections, limit, requests).await
+    }
+
+    /// The same with at most `per_second` requests begun in each second, evenly spread.
+    pub(crate) async fn drive_at(
+        &self,
+        per_second: Option<u32>,
+        connections: usize,
+        limit: Duration,
+        requests: &mut Vec<Presigned>,
+    ) -> anyhow::Result<Run> {
+        let pace = Rc::new(Pace::new(per_second));
         let left = Rc::new(RefCell::new(std::mem::take(requests)));
         let local = LocalSet::new();
         let mut open = Vec::new();
@@ -67,8 +79,10 @@ impl Server {
         let (server_before, client_before) = (self.usage()?, Usage::own()?);
         let begun = Instant::now();
         let deadline = begun + limit;
-        let busy: Vec<_> =
-            open.into_iter().map(|connection| local.spawn_local(connection.work(Rc::clone(&left), deadline))).collect();
+        let busy: Vec<_> = open
+            .into_iter()
+            .map(|connection| local.spawn_local(connection.work(Rc::clone(&left), Rc::clone(&pace), deadline)))
+            .collect();
         let measured = local.run_until(futures_util::future::try_join_all(busy)).await?;
         let elapsed = begun.elapsed();
         let (server_after, client_after) = (self.usage()?, Usage::own()?);
@@ -100,6 +114,27 @@ struct Connection {
     host: HeaderValue,
 }
 
+/// When the next request may begin.
+struct Pace {
+    next: Cell<Instant>,
+    between: Option<Duration>,
+}
+
+impl Pace {
+    fn new(per_second: Option<u32>) -> Self {
+        Self { next: Cell::new(Instant::now()), between: per_second.map(|rate| Duration::from_secs(1) / rate.max(1)) }
+    }
+
+    /// Waits for the next place in the row. Places that were missed while the machine was busy are made up for.
+    async fn turn(&self) {
+        if let Some(between) = self.between {
+            let mine = self.next.get();
+            self.next.set(mine + between);
+            tokio::time::sleep_until(mine.into()).await;
+        }
+    }
+}
+
 #[derive(Default)]
 struct Measured {
     latencies: Vec<Duration>,
@@ -116,9 +151,15 @@ impl Connection {
         Ok(Self { sender, host: HeaderValue::from_str(authority)? })
     }
 
-    async fn work(mut self, left: Rc<RefCell<Vec<Presigned>>>, deadline: Instant) -> anyhow::Result<Measured> {
+    async fn work(
+        mut self,
+        left: Rc<RefCell<Vec<Presigned>>>,
+        pace: Rc<Pace>,
+        deadline: Instant,
+    ) -> anyhow::Result<Measured> {
         let mut measured = Measured::default();
         while Instant::now() < deadline {
+            pace.turn().await;
             let Some(next) = left.borrow_mut().pop() else { break };
             let request = next.into_request(&self.host);
             self.sender.ready().await?;

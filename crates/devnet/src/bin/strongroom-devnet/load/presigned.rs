@@ -28,6 +28,12 @@ impl Presigned {
         Ok(Self { method: Method::HEAD, uri, authorization: None, body: Bytes::new() })
     }
 
+    /// A question of `/v1`, with a JSON body or none.
+    pub(crate) fn json(path: &str, body: Bytes) -> anyhow::Result<Self> {
+        let uri = Uri::from_str(path).context("the path is no path")?;
+        Ok(Self { method: Method::POST, uri, authorization: None, body })
+    }
+
     fn post(path: &str, signature: Signature, body: Bytes) -> anyhow::Result<Self> {
         let uri = Uri::from_str(path).context("the path is no path")?;
         let authorization = HeaderValue::from_str(&signature.to_string()).context("the signature is no header")?;
