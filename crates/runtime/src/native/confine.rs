@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
     RulesetAttr as _, RulesetCreatedAttr as _, Scope,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -83,7 +83,7 @@ pub(super) fn restrict_files(spec: &Spec) -> Result<(), Refusal> {
         let mut writable: Vec<_> = scratch_of(spec).into_iter().map(|scratch| (scratch.target, all)).collect();
         writable.push(("/dev".into(), all));
         // Files about oneself, such as the core dump filter; the kernel keeps the rest from being written.
-        writable.push(("/proc".into(), BitFlags::from(AccessFs::WriteFile)));
+        writable.push(("/proc".into(), AccessFs::WriteFile | AccessFs::Truncate));
         for (path, access) in writable {
             rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
         }

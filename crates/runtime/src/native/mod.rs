@@ -100,6 +100,13 @@ impl Native {
         self.root
     }
 
+    /// Limits that this machine's control groups cannot enforce, each with the reason; weaker limits per process stand in for
+    /// them. Empty on a machine that can do all.
+    #[must_use]
+    pub fn unenforced(&self) -> Vec<String> {
+        self.hierarchy.missing.iter().map(|(controller, why)| format!("{}: {why}", controller.name())).collect()
+    }
+
     fn mapping(&self) -> Option<Mapping> {
         if self.root {
             return self.ids.block();
