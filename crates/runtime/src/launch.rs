@@ -77,7 +77,7 @@ impl Default for Limits {
             open_files: 4096,
             file_bytes: 4 << 30,
             log_bytes: 64 << 10,
-            deadline: Duration::from_secs(300),
+            deadline: Duration::from_mins(5),
         }
     }
 }

@@ -1,17 +1,25 @@
 //! Runs a verified image with our guest inside an isolated enclave. One launch contract, several back ends.
+//!
+//! A [`Launch`] goes in, an [`Exit`] comes out of [`Runtime::run`]. [`probe::probe`] says what this machine can run. No back end is
+//! given a secret, and none is believed: what runs is proven by evidence.
 
 mod launch;
 pub mod native;
 mod output;
+pub mod probe;
+mod tdx;
 
 pub use launch::{Bind, Exit, Launch, Limits, Output, Reason, Refusal, Scratch};
 pub use native::{Native, NativeSettings};
+pub use tdx::{Tdx, TdxSettings};
 
 /// A back end.
 #[derive(Clone, Debug)]
 pub enum Runtime {
     /// Our own sandbox, the default: simulated enclaves on any Linux machine.
     Native(Native),
+    /// Confidential virtual machines through a configured launcher.
+    Tdx(Tdx),
 }
 
 impl Runtime {
@@ -22,6 +30,7 @@ impl Runtime {
         }
         match self {
             Self::Native(native) => native::run(native, launch).await,
+            Self::Tdx(tdx) => tdx.run(launch).await,
         }
     }
 }

@@ -22,7 +22,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_bytes_are_kept_and_all_are_counted() {
-        let output = drain(&[7; 100_000][..], 10).await;
+        let output = drain(&vec![7; 100_000][..], 10).await;
         assert_eq!(output, Output { first: vec![7; 10], total_bytes: 100_000 });
         assert_eq!(drain(&b"abc"[..], 10).await, Output { first: b"abc".to_vec(), total_bytes: 3 });
     }

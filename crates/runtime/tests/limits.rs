@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use strongroom_runtime::{Exit, Launch, Limits, Reason, Runtime, Scratch};
+use strongroom_runtime::{Exit, Launch, Reason, Runtime, Scratch};
 use support::{launch, native, shell};
 
 async fn run(launch: &Launch) -> Exit {

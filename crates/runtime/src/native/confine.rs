@@ -230,3 +230,6 @@ const FORBIDDEN: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS__sysctl,
 ];
+
+#[cfg(test)]
+mod tests;

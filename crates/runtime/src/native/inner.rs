@@ -40,7 +40,7 @@ fn prepare(control: &Control) -> Result<Command, Refusal> {
     let made = mounts::make(&spec)?;
     step("user", become_root_of_the_sandbox(spec.single_id))?;
     step("host name", rustix::system::sethostname(spec.name.as_bytes()))?;
-    mounts::attach(made, &spec)?;
+    mounts::attach(&made, &spec)?;
     mounts::enter()?;
     let null = step("standard input", File::open("/dev/null"))?;
     step("standard input", rustix::stdio::dup2_stdin(&null))?;

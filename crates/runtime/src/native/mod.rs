@@ -115,6 +115,11 @@ impl Native {
     }
 }
 
+/// Tries whether a helper can make the namespaces of a sandbox.
+pub(crate) fn try_namespaces(helper: &Path) -> Result<(), Refusal> {
+    supervise::try_namespaces(helper)
+}
+
 /// Names the step at which something failed.
 fn step<T, E: fmt::Display>(name: &str, result: Result<T, E>) -> Result<T, Refusal> {
     result.map_err(|error| Refusal { step: name.to_owned(), cause: error.to_string() })

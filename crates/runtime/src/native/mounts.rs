@@ -104,10 +104,10 @@ fn harmless() -> MountAttrFlags {
 }
 
 /// Attaches everything below the root. The helper is root of the sandbox by now, so that it owns what it creates.
-pub(super) fn attach(made: Made, spec: &Spec) -> Result<(), Refusal> {
+pub(super) fn attach(made: &Made, spec: &Spec) -> Result<(), Refusal> {
     let root = &made.root;
     step("proc", attach_at(&made.proc, root, Path::new("/proc")))?;
-    attach_devices(root, made.devices)?;
+    attach_devices(root, &made.devices)?;
     for scratch in scratch_of(spec) {
         let mount = step("scratch", memory(scratch.size_bytes, scratch.mode))?;
         about(&scratch.target, attach_at(&mount, root, &scratch.target))?;
@@ -126,7 +126,7 @@ pub(super) fn attach(made: Made, spec: &Spec) -> Result<(), Refusal> {
     step("root", rustix::process::fchdir(root))
 }
 
-fn attach_devices(root: &OwnedFd, devices: Vec<OwnedFd>) -> Result<(), Refusal> {
+fn attach_devices(root: &OwnedFd, devices: &[OwnedFd]) -> Result<(), Refusal> {
     let dev = step("devices", memory(1 << 20, 0o755))?;
     step("devices", attach_at(&dev, root, Path::new("/dev")))?;
     for (mount, name) in devices.iter().zip(DEVICES) {

@@ -1,8 +1,9 @@
 //! The supervisor's side of one run: groups, helper, id maps, time, output, end.
 
-use std::io;
+use std::io::{self, BufRead as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -178,6 +179,33 @@ enum LeadError {
 impl From<io::Error> for LeadError {
     fn from(_: io::Error) -> Self {
         Self::Lost
+    }
+}
+
+/// Starts an outer helper, lets it unshare, and lets it go again.
+pub(super) fn try_namespaces(helper: &Path) -> Result<(), Refusal> {
+    let (mut ours, theirs) = step("supervisor", StdUnixStream::pair())?;
+    let helper = std::process::Command::new(helper)
+        .arg(OUTER)
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut helper = step("supervisor", helper)?;
+    let asked = ours.write_all(&[ENTERED]);
+    let mut line = String::new();
+    let heard = asked.and_then(|()| io::BufReader::new(&ours).read_line(&mut line));
+    drop(ours);
+    step("supervisor", helper.wait())?;
+    step("supervisor", heard)?;
+    match serde_json::from_str(&line) {
+        Ok(Word::Unshared) => Ok(()),
+        Ok(Word::Failed(refusal)) => Err(refusal),
+        _ => Err(Refusal {
+            step: "supervisor".to_owned(),
+            cause: "the program does not start the helper first".to_owned(),
+        }),
     }
 }
 
