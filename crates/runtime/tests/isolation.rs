@@ -1,7 +1,7 @@
 //! What a hostile program can do from inside the native sandbox: nothing. Each act is an ignored test of this program, which runs
 //! outside, where it must succeed, and inside, where it must fail for the right reason.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on stops; acts report by printing")]
 
 mod support;
 
@@ -401,7 +401,7 @@ fn act_hold_a_socket_for_ever() {
         .args(["-c", "sleep 1000 & exec sleep 1000"])
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().unwrap())))
         .spawn();
-    child.unwrap();
+    let _holds_on = child.unwrap();
     socket.write_all(b"up").unwrap();
     loop {
         std::thread::park();

@@ -16,7 +16,7 @@ const RECORDED: &str = include_str!("../testdata/launcher.jsonl");
 
 fn runtime(folder: &Path, script: &str) -> Runtime {
     let command = ["/bin/sh", "-c", script, "launcher", "{launch}", "{name}"].map(str::to_owned).to_vec();
-    Runtime::Tdx(Tdx::new(TdxSettings { command, folder: folder.to_owned(), grace: Duration::from_secs(60) }))
+    Runtime::Tdx(Tdx::new(TdxSettings { command, folder: folder.to_owned(), grace: Duration::from_mins(1) }))
 }
 
 async fn run(script: &str) -> Exit {
