@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
     Answers(u16),
+    Sends(&'static str),
     NeverAnswers,
 }
 
@@ -107,8 +108,14 @@ async fn answer(
     remember.lock().unwrap().push((head, body));
     match fate {
         Fate::NeverAnswers => std::future::pending().await,
-        Fate::Answers(status) => {
-            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        Fate::Answers(_) | Fate::Sends(_) => {
+            let (status, body) = match fate {
+                Fate::Answers(status) => (status, ""),
+                Fate::Sends(body) => (200, body),
+                Fate::NeverAnswers => unreachable!("was looked at before"),
+            };
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
             stream.write_all(answer.as_bytes()).await.ok()?;
             stream.shutdown().await.ok()
         }

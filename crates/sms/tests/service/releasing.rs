@@ -188,10 +188,24 @@ impl Releasing {
         change(self.tasks.shown.lock().unwrap().as_mut().unwrap());
     }
 
+    /// From now on the task is number `index` of a deal of as many.
+    pub(crate) fn be_task(&self, index: u64) {
+        self.change(|shown| {
+            (shown.task.index, shown.deal.bot_size) = (index, index + 1);
+            shown.task.id = TaskId::of(deal(), index);
+        });
+    }
+
+    /// The task that the chain shows.
+    fn task(&self) -> TaskId {
+        self.tasks.shown.lock().unwrap().as_ref().unwrap().task.id
+    }
+
     /// The address of the task's enclave challenge, as the scheduler asks for it.
     pub(crate) async fn challenge(&self) -> Address {
-        let signature = signed(&wallet(2), enclave_challenge_request(task()));
-        let request = Request::new("POST", &format!("/tee/challenges/{}", task())).header("Authorization", &signature);
+        let signature = signed(&wallet(2), enclave_challenge_request(self.task()));
+        let request =
+            Request::new("POST", &format!("/tee/challenges/{}", self.task())).header("Authorization", &signature);
         let answer = request.body("").send(self.address).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         address(&answer.body)
@@ -200,9 +214,9 @@ impl Releasing {
     /// The body of a session request, and the worker's signature over it.
     pub(crate) async fn request(&self) -> (Value, String) {
         let (pool, worker, challenge) = (wallet(2), wallet(3), self.challenge().await);
-        let authorization = workerpool_authorization(worker.address(), task(), challenge);
+        let authorization = workerpool_authorization(worker.address(), self.task(), challenge);
         let body = json!({
-            "chainTaskId": task().to_string(),
+            "chainTaskId": self.task().to_string(),
             "workerWallet": worker.address().to_string(),
             "enclaveChallenge": challenge.to_string(),
             "signature": { "value": pool.sign(authorization).to_string() },
