@@ -117,6 +117,30 @@ impl Ground {
         Wish { app: self.app, dataset: Some(self.dataset), tag: tag::TDX, params: PARAMS.to_owned() }
     }
 
+    /// A dataset order of the kind that lists are made of, as the market writes it.
+    pub(crate) fn order_for_lists(&self, app_restrict: Address) -> serde_json::Value {
+        let order = unsigned::DatasetOrder {
+            dataset: self.dataset,
+            volume: alloy_primitives::U256::from(9_007_199_254_740_991_u64),
+            tag: tag::TDX,
+            apprestrict: app_restrict,
+            salt: chance(),
+            ..Default::default()
+        };
+        let signed = self.devnet.chain().unwrap().sign_dataset_order(&wallet(OWNER), &order).unwrap();
+        serde_json::json!({
+            "dataset": signed.dataset.to_string(),
+            "datasetprice": signed.datasetprice.to_string(),
+            "volume": signed.volume.to_string(),
+            "tag": signed.tag.to_string(),
+            "apprestrict": signed.apprestrict.to_string(),
+            "workerpoolrestrict": signed.workerpoolrestrict.to_string(),
+            "requesterrestrict": signed.requesterrestrict.to_string(),
+            "salt": signed.salt.to_string(),
+            "sign": signed.sign.to_string(),
+        })
+    }
+
     /// Orders signed by all, matched and initialised on the real contracts.
     pub(crate) async fn buy(&self, wish: &Wish) -> Bought {
         let _turn = self.turn.lock().await;

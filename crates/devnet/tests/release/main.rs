@@ -16,9 +16,9 @@ mod trouble;
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::B256;
-use ground::{REQUESTER, STRANGER, WORKER, Wish};
-use scene::Scene;
+use alloy_primitives::{Address, B256};
+use ground::{Ground, REQUESTER, STRANGER, WORKER, Wish};
+use scene::{Scene, Setting};
 use strongroom_client::EvidenceSource;
 use strongroom_protocol::SigningKey;
 use strongroom_protocol::bundle::Stage;
@@ -85,6 +85,46 @@ async fn the_contract_accepts_a_contribution_signed_with_the_delivered_challenge
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].hash(), released.receipt.record);
     assert_eq!(scene.store().verify_journal().await.unwrap(), (1, released.receipt.record));
+}
+
+/// A scene with the list of one slice of these orders, and a deal that names it.
+async fn bought_with_list(orders: &[serde_json::Value]) -> (Scene, ground::Bought) {
+    use strongroom_content::cid::{AddAs, Cid};
+    let id_of = |content: &[u8]| Cid::of(content, AddAs::V0).unwrap().to_string();
+    let slice = serde_json::to_vec(orders).unwrap();
+    let list = serde_json::to_vec(&[id_of(&slice)]).unwrap();
+    let params = format!(r#"{{"bulk_cid":"{}"}}"#, id_of(&list));
+    let content = [slice, list].into_iter().map(|content| (id_of(&content), content)).collect();
+    let scene = Scene::with(Setting { content, ..Setting::default() }).await;
+    scene.store_secrets().await;
+    let wish = Wish { dataset: None, params, ..scene.ground.wish() };
+    let bought = scene.ground.buy(&wish).await;
+    (scene, bought)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_deal_with_a_list_of_datasets_gets_the_key_of_each_order_that_the_hub_accepts() {
+    let ground = Ground::shared().await;
+    let orders = [ground.order_for_lists(Address::ZERO), ground.order_for_lists(ground.app)];
+    let (scene, bought) = bought_with_list(&orders).await;
+    let held = scene.session(&bought).await.unwrap();
+    let released = scene.release(&held, &Scene::enclave(bought.image)).await.unwrap();
+    let text = |stage: Stage, name: &str| {
+        let item = released.items.iter().find(|item| item.stage == stage && item.name == name);
+        item.map(|item| String::from_utf8(item.value.expose_secret().to_vec()).unwrap())
+    };
+    assert_eq!(text(Stage::App, "IEXEC_BULK_SLICE_SIZE").as_deref(), Some("2"));
+    for number in [1, 2] {
+        let name = |what: &str| format!("IEXEC_DATASET_{number}_{what}");
+        assert_eq!(text(Stage::PreCompute, &name("KEY")).as_deref(), Some(scene::DATASET_KEY));
+        assert_eq!(text(Stage::PreCompute, &name("URL")).as_deref(), Some("https://data.example/data"));
+        assert_eq!(text(Stage::App, &name("FILENAME")), Some(ground.dataset.to_string()));
+        assert_eq!(text(Stage::App, &name("KEY")), None);
+    }
+
+    let (scene, bought) = bought_with_list(&[ground.order_for_lists(ground.second_app)]).await;
+    let refused = scene.session(&bought).await.unwrap_err();
+    assert!(refused.reason.contains("App restriction not satisfied"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

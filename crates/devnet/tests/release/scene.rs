@@ -1,5 +1,6 @@
 //! The service in this process, simulated enclaves, and everybody who takes part.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -25,10 +26,10 @@ use strongroom_simulator::agent::{GuestAgent, SimulatedGuest};
 use strongroom_simulator::{IntelMachine, Simulator, TdxMeasured};
 use strongroom_sms::clock::Clock;
 use strongroom_sms::config::Config;
-use strongroom_sms::owners::CheckedChain;
+use strongroom_sms::owners::{BoxFuture, CheckedChain};
 use strongroom_sms::release::ReleaseSettings;
 use strongroom_sms::release::attestation::{Attestation, FindEndorsements};
-use strongroom_sms::release::bulk::IpfsGateway;
+use strongroom_sms::release::bulk::{FetchContent, FetchError};
 use strongroom_sms::release::provision::Provisioner;
 use strongroom_sms::service::Service;
 use strongroom_sms::vault::Vault;
@@ -80,12 +81,14 @@ pub(crate) struct Setting {
     /// How many of them must agree.
     pub(crate) quorum: usize,
     pub(crate) policy: Policy,
+    /// What an IPFS gateway has, by id.
+    pub(crate) content: BTreeMap<String, Vec<u8>>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let policy = Policy::development("simulator");
-        Self { ahead: Duration::ZERO, endpoints: Vec::new(), quorum: 1, policy }
+        Self { ahead: Duration::ZERO, endpoints: Vec::new(), quorum: 1, policy, content: BTreeMap::new() }
     }
 }
 
@@ -110,6 +113,14 @@ impl Drop for Runs {
         if let Self::Here(_, chain_watch) = self {
             chain_watch.abort();
         }
+    }
+}
+
+struct Gateway(BTreeMap<String, Vec<u8>>);
+
+impl FetchContent for Gateway {
+    fn fetch<'a>(&'a self, id: &'a str, _limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        Box::pin(async move { self.0.get(id).cloned().ok_or(FetchError::Status(404)) })
     }
 }
 
@@ -195,7 +206,7 @@ impl Scene {
             hub: deployment.hub,
             tasks: owners.clone(),
             attestation,
-            content: Arc::new(IpfsGateway::new(None, Duration::from_secs(1)).unwrap()),
+            content: Arc::new(Gateway(setting.content)),
             provisioner: Provisioner::Attested("http://sms.invalid".parse().unwrap()),
             trust_domain: domain,
         };
