@@ -331,6 +331,12 @@ impl Wallet {
         Ok(())
     }
 
+    /// Whether transactions of this wallet wait for a block. After a crash, wait until none does before looking at the state of the
+    /// chain: then it shows all that was sent.
+    pub async fn has_waiting(&self) -> Result<bool, ChainError> {
+        Ok(self.nonce(NonceAt::Pending).await? > self.nonce(NonceAt::Latest).await?)
+    }
+
     async fn nonce(&self, at: NonceAt) -> Result<u64, ChainError> {
         self.chain.ask_one(&Nonce { account: self.address(), at }).await
     }
