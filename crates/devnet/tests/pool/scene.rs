@@ -1,0 +1,163 @@
+//! A network with everybody who takes part in it: the service, the pool, an app, its owner, a buyer.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, Bytes};
+use serde_json::Value;
+use strongroom_devnet::market::{Offered, Purchase, tag};
+use strongroom_devnet::pool::{Pool, PoolOptions};
+use strongroom_devnet::resources::App;
+use strongroom_devnet::simulated::SimulatedTrust;
+use strongroom_devnet::sms::{Sms, SmsOptions};
+use strongroom_devnet::tasks::task_id;
+use strongroom_devnet::{Devnet, development_accounts};
+use strongroom_oci::ImageBuilder;
+use strongroom_pool::runner::simulated::SimulatedPlatform;
+use strongroom_protocol::UnixSeconds;
+use strongroom_simulator::{BootEvent, Simulator, TdxMeasured};
+use tempfile::TempDir;
+
+use crate::support;
+
+/// Accounts of the network by what they do.
+const OWNER: usize = 1;
+const REQUESTER: usize = 2;
+const SCHEDULER: usize = 3;
+const WORKER: usize = 4;
+/// Called with results; nobody is there, which the hub does not mind.
+const CALLBACK: Address = Address::repeat_byte(0xca);
+/// How long a task may take to come to its end. It needs about a second; a loaded machine needs more.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Status numbers of tasks on chain.
+pub(crate) const ACTIVE: u8 = 1;
+pub(crate) const COMPLETED: u8 = 3;
+pub(crate) const FAILED: u8 = 4;
+
+pub(crate) struct Scene {
+    pub(crate) network: Devnet,
+    pub(crate) sms: Sms,
+    pub(crate) pool: Pool,
+    workerpool: Address,
+    images: PathBuf,
+    salt: AtomicU64,
+    _folder: TempDir,
+}
+
+pub(crate) fn wallet(index: usize) -> PrivateKeySigner {
+    development_accounts()[index].signer()
+}
+
+/// What a simulated enclave with this guest measures to, as the simulator has it.
+fn measured(guest: &[u8]) -> TdxMeasured {
+    let platform = SimulatedPlatform::of(guest);
+    let mut measured = TdxMeasured { mrtd: platform.mrtd, ..TdxMeasured::default() };
+    measured.log.boot = [(); 3].map(|()| vec![BootEvent::extended(platform.mrtd)]);
+    measured
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        // Only the first of the tests in this process can; the choice is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let network = support::devnet().await;
+        let chain = network.chain().unwrap();
+        let workerpool = chain.create_workerpool(&wallet(SCHEDULER), "pool").await.unwrap();
+        // Unix sockets of runs are below it.
+        let folder = tempfile::Builder::new().prefix("sr").tempdir_in("/tmp").unwrap();
+        let images = folder.path().join("layout");
+        let simulator = support::program("strongroom-simulator", "strongroom-simulator");
+        let guest = tokio::task::spawn_blocking(support::static_guest).await.unwrap();
+        let trusted = folder.path().join("trust");
+        std::fs::create_dir(&trusted).unwrap();
+        let measured = measured(&std::fs::read(&guest).unwrap());
+        let now = UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap());
+        let trust = SimulatedTrust::write(&trusted, &Simulator::from_seed([0; 32]), &[("guest", &measured)], now);
+        let sms_folder = folder.path().join("sms");
+        std::fs::create_dir(&sms_folder).unwrap();
+        let mut sms_options = SmsOptions::new(support::program("strongroom-sms", "strongroom-sms"), sms_folder);
+        sms_options.simulated = Some(trust.unwrap());
+        let (network, sms) = tokio::task::spawn_blocking(move || {
+            let sms = Sms::start(&network, sms_options).unwrap();
+            (network, sms)
+        })
+        .await
+        .unwrap();
+        std::fs::create_dir(folder.path().join("pool")).unwrap();
+        let options = PoolOptions {
+            program: support::program("strongroom-pool", "strongroom-pool"),
+            guest,
+            simulator,
+            folder: folder.path().join("pool"),
+            workerpool,
+            owner: wallet(SCHEDULER),
+            worker: wallet(WORKER),
+            sms_url: sms.url().to_owned(),
+            result_proxy: None,
+            gateways: Vec::new(),
+            images: vec![images.clone()],
+            places: 4,
+            port: 0,
+            log_filter: "info,strongroom_pool=debug".to_owned(),
+        };
+        let (network, pool) = tokio::task::spawn_blocking(move || {
+            let pool = Pool::start(&network, &options).unwrap();
+            (network, pool)
+        })
+        .await
+        .unwrap();
+        Self { network, sms, pool, workerpool, images, salt: AtomicU64::new(1), _folder: folder }
+    }
+
+    /// An app that runs this shell script, registered on chain with the digest of its image.
+    pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
+        let mut image = ImageBuilder::default();
+        image.host_shell().unwrap();
+        image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
+        image.entrypoint(["/bin/sh", "/app.sh"]);
+        let digest = image.write_layout(&self.images, name).unwrap();
+        let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
+        self.network.chain().unwrap().create_app(&wallet(OWNER), &app).await.unwrap()
+    }
+
+    /// Buys tasks of `app` whose results go to a callback. Gives their ids.
+    pub(crate) async fn buy(&self, app: Address, tasks: u64, params: &str) -> Vec<B256> {
+        let (owner, scheduler, requester) = (wallet(OWNER), wallet(SCHEDULER), wallet(REQUESTER));
+        let app = Offered { address: app, owner: &owner };
+        let pool = Offered { address: self.workerpool, owner: &scheduler };
+        let mut purchase = Purchase::new(app, pool, &requester, tag::TDX);
+        purchase.volume = tasks;
+        params.clone_into(&mut purchase.params);
+        purchase.callback = CALLBACK;
+        purchase.salt = B256::with_last_byte(u8::try_from(self.salt.fetch_add(1, Ordering::SeqCst)).unwrap());
+        let deal = self.network.chain().unwrap().buy(&purchase).await.unwrap();
+        (0..tasks).map(|index| task_id(deal, index)).collect()
+    }
+
+    /// What the pool's API says about a task, once its status is one of `statuses`.
+    pub(crate) async fn until(&self, task: B256, statuses: &[&str]) -> Value {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let begun = Instant::now();
+        loop {
+            let answer = http.get(format!("{}/tasks/{task}", self.pool.url())).send().await;
+            let model: Value = match answer {
+                Ok(answer) => answer.json().await.unwrap_or_default(),
+                Err(_) => Value::Null,
+            };
+            if statuses.iter().any(|status| model["currentStatus"] == *status) {
+                return model;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{model:#}\n{}", self.pool.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Status number and callback bytes of a task on chain.
+    pub(crate) async fn on_chain(&self, task: B256) -> (u8, Bytes) {
+        let task = self.network.chain().unwrap().task(task).await.unwrap();
+        (task.status, task.resultsCallback)
+    }
+}
