@@ -322,12 +322,14 @@ pub struct RuntimeConfig {
     pub guest: PathBuf,
     /// Settings of the back end `native`.
     pub native: NativeConfig,
+    /// Settings of the back end `tdx`.
+    pub tdx: TdxConfig,
 }
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
         let guest = "/usr/lib/strongroom/strongroom-guest".into();
-        Self { kind: RuntimeKind::Native, guest, native: NativeConfig::default() }
+        Self { kind: RuntimeKind::Native, guest, native: NativeConfig::default(), tdx: TdxConfig::default() }
     }
 }
 
@@ -350,6 +352,22 @@ pub struct NativeConfig {
     /// The simulator's program, for development only.
     #[serde(deserialize_with = "optional_path")]
     pub simulator: Option<PathBuf>,
+}
+
+/// Settings of the back end `tdx`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TdxConfig {
+    /// The launcher of confidential machines: program and arguments, in which `{launch}` and `{name}` are filled in.
+    pub launcher: Vec<String>,
+    /// How long it may take to stop a machine.
+    pub grace_ms: u64,
+}
+
+impl Default for TdxConfig {
+    fn default() -> Self {
+        Self { launcher: Vec::new(), grace_ms: 30_000 }
+    }
 }
 
 /// The way out of enclaves.

@@ -7,9 +7,10 @@ use alloy_primitives::U256;
 use strongroom_client::Service as SmsClient;
 use strongroom_poco::{AssetKind, Chain};
 use strongroom_protocol::Address;
+use strongroom_runtime::probe::{Places, probe, real_tee_device};
 
 use crate::program::service::{Keys, Passwords};
-use strongroom_pool::config::Config;
+use strongroom_pool::config::{Config, RuntimeKind};
 use strongroom_pool::lifecycle::Role;
 use strongroom_pool::outside::{Services as _, with_causes};
 use strongroom_pool::services::HttpServices;
@@ -20,9 +21,6 @@ pub(crate) const BANNER: &str = "\
 *  SIMULATED ENCLAVES. No hardware stands behind them, nothing that  *
 *  a task keeps in memory is protected. For development only.        *
 **********************************************************************";
-
-/// Where a guest inside real confidential hardware finds its device.
-const REAL_DEVICES: [&str; 3] = ["/dev/tdx_guest", "/dev/sev-guest", "/dev/nsm"];
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,14 +223,23 @@ fn machine(config: &Config, findings: &mut Vec<Finding>) {
         file("simulator", simulator, "install strongroom-simulator, or unset runtime.native.simulator", findings);
         let found = "enclaves are SIMULATED: nothing in them is protected";
         findings.push(Finding::bad(Severity::Weak, "evidence", found, "run on confidential hardware"));
-        if let Some(device) = REAL_DEVICES.iter().find(|device| Path::new(device).exists()) {
-            let found = format!("{device} exists, and the simulator refuses to take its place");
+        if let Some(device) = real_tee_device() {
+            let found = format!("{} exists, and the simulator refuses to take its place", device.display());
             findings.push(Finding::fatal("evidence", found, "unset runtime.native.simulator"));
         }
-    } else if !REAL_DEVICES.iter().any(|device| Path::new(device).exists()) {
+    } else if real_tee_device().is_none() {
         let found = "this machine has no confidential hardware that a guest could ask for evidence";
         findings.push(Finding::fatal("evidence", found, "for development set runtime.native.simulator"));
     }
+    let is_native = config.runtime.kind == RuntimeKind::Native;
+    findings.extend(probe(&Places::default()).into_iter().map(|probed| {
+        let remedy = probed.remedy.unwrap_or_default();
+        match (probed.ok, probed.needed && is_native) {
+            (true, _) => Finding::good(probed.what, probed.why),
+            (false, true) => Finding::fatal(probed.what, probed.why, remedy),
+            (false, false) => Finding::bad(Severity::Weak, probed.what, probed.why, remedy),
+        }
+    }));
     // Sockets of relays are in there.
     let path = config.pool.runs.join("x".repeat(20)).join("relay/999.sock");
     if path.as_os_str().len() > 107 {

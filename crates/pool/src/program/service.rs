@@ -12,7 +12,7 @@ use strongroom_oci::{Bounds, ImageStore, Registry};
 use strongroom_poco::notices::ReadRanges;
 use strongroom_poco::{Chain, SendLimits, Wallet};
 use strongroom_protocol::{Address, SigningKey, address};
-use strongroom_runtime::{Limits, Native, NativeSettings, Runtime};
+use strongroom_runtime::{Limits, Native, NativeSettings, Runtime, Tdx, TdxSettings};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, OnceCell};
 use tracing::{info, warn};
@@ -37,6 +37,8 @@ use strongroom_pool::worker::Worker;
 
 /// Pause between two tries to reach chain or SMS at the start.
 const START_PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for what an earlier life of the pool sent.
+const WAITING_PATIENCE: Duration = Duration::from_mins(5);
 /// How often old logs are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Longest silence of a registry.
@@ -142,6 +144,9 @@ impl Service {
         let services = Arc::new(HttpServices::new(sms_url).context("HTTP cannot be set up")?);
         let metrics = Arc::new(Metrics::new());
         let ledger = Arc::new(contracts(config, &chain, workerpool, &keys)?);
+        for wallet in ledger.owner.iter().chain(&ledger.worker) {
+            until_nothing_waits(wallet).await;
+        }
         let room = room(config);
         let (runner, is_simulated) = runner(config, &keys, store.clone(), clock.clone()).await?;
 
@@ -327,6 +332,23 @@ async fn until_it_is_the_right_chain(chain: &Chain) -> anyhow::Result<()> {
     }
 }
 
+/// What an earlier life of the pool sent must be in a block before the state of the chain says what is still to be sent.
+async fn until_nothing_waits(wallet: &Wallet) {
+    let started = tokio::time::Instant::now();
+    loop {
+        match wallet.has_waiting().await {
+            Ok(false) => return,
+            Ok(true) if started.elapsed() > WAITING_PATIENCE => {
+                warn!(wallet = %wallet.address(), "transactions of the wallet still wait; the pool goes on");
+                return;
+            }
+            Ok(true) => {}
+            Err(error) => warn!(error = with_causes(&error), "the chain cannot be read"),
+        }
+        tokio::time::sleep(START_PAUSE).await;
+    }
+}
+
 /// The identity key of the SMS: configured, or what it says of itself. It must serve the same chain and hub.
 async fn sms_key(config: &Config) -> anyhow::Result<Address> {
     let client = SmsClient::new(config.sms_url()?)?;
@@ -391,7 +413,18 @@ async fn runner(
     };
     let runtime = match config.runtime.kind {
         RuntimeKind::Native => Runtime::Native(Native::new(NativeSettings::default())),
-        other => bail!("runtime.kind {other:?} is not in this build; use native"),
+        RuntimeKind::Tdx => {
+            ensure!(
+                !config.runtime.tdx.launcher.is_empty(),
+                "setting runtime.tdx.launcher: name the launcher's program"
+            );
+            Runtime::Tdx(Tdx::new(TdxSettings {
+                command: config.runtime.tdx.launcher.clone(),
+                folder: config.pool.runs.join("launches"),
+                grace: Duration::from_millis(config.runtime.tdx.grace_ms),
+            }))
+        }
+        RuntimeKind::Container => bail!("setting runtime.kind: container is not in this build; use native or tdx"),
     };
     let cache = config.images.cache.clone();
     let images = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await??;
