@@ -22,8 +22,8 @@ const HEAD_START: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub(crate) struct Challenges {
     /// How many nonces
-    #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10..))]
-    challenges: u32,
+    #[arg(value_name = "CHALLENGES", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10..))]
+    count: u32,
     /// Over how many connections
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
@@ -41,7 +41,7 @@ impl Challenges {
         let mut first = None;
         for _ in 0..STEPS {
             let ask = || Presigned::json("/v1/challenges", Bytes::new());
-            let mut requests: Vec<_> = (0..self.challenges / STEPS).map(|_| ask()).collect::<Result<_, _>>()?;
+            let mut requests: Vec<_> = (0..self.count / STEPS).map(|_| ask()).collect::<Result<_, _>>()?;
             let run = server.drive(usize::from(self.connections), Duration::from_mins(10), &mut requests).await?;
             println!("{run}");
             ensure!(run.statuses.keys().eq([&200]), "answers by status: {:?}", run.statuses);
@@ -60,8 +60,8 @@ pub(crate) struct Garbage {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     per_second: u32,
     /// Connections of those who send garbage
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    garbage_connections: u16,
+    #[arg(long = "garbage-connections", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    flooding: u16,
     /// Connections of the honest
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
@@ -91,12 +91,8 @@ impl Garbage {
         let length = Duration::from_secs(self.seconds.into());
         let wanted = self.per_second as usize * (self.seconds as usize + 2);
         let mut flood: Vec<_> = garbage.iter().cycle().take(wanted).cloned().collect();
-        let flooding = server.drive_at(
-            Some(self.per_second),
-            usize::from(self.garbage_connections),
-            length + 2 * HEAD_START,
-            &mut flood,
-        );
+        let flooding =
+            server.drive_at(Some(self.per_second), usize::from(self.flooding), length + 2 * HEAD_START, &mut flood);
         let honest = async {
             tokio::time::sleep(HEAD_START).await;
             server.drive(connections, length, &mut requests).await

@@ -41,7 +41,7 @@ pub(crate) struct Task {
     store: Store,
     http: reqwest::Client,
     deployment: Deployment,
-    task: TaskId,
+    id: TaskId,
     challenge: Address,
     scheduler: SigningKey,
     sessions: u64,
@@ -102,7 +102,7 @@ impl Task {
             store,
             http,
             deployment,
-            task,
+            id: task,
             challenge,
             scheduler,
             sessions,
@@ -146,7 +146,7 @@ impl Task {
     /// Each for another worker: a task has one session for each.
     fn session(&self, number: u64) -> Session {
         let worker = Address::from_word(keccak256(number.to_be_bytes()));
-        let authorization = workerpool_authorization(worker, self.task, self.challenge);
+        let authorization = workerpool_authorization(worker, self.id, self.challenge);
         let mut random = [0; 10];
         // An id has 62 letters for each byte.
         let mut rest = number;
@@ -155,7 +155,7 @@ impl Task {
             rest /= 62;
         }
         Session {
-            id: SessionId::from_random(random, self.task),
+            id: SessionId::from_random(random, self.id),
             worker,
             enclave_challenge: self.challenge,
             pool_signature: self.scheduler.sign(authorization),
