@@ -8,6 +8,7 @@
 //!
 //! It cannot open a stored secret: what the enclave gets passes through it sealed.
 
+pub mod api;
 pub mod callbacks;
 pub mod cause;
 mod command_line;
@@ -15,14 +16,18 @@ pub mod config;
 pub mod engine;
 pub mod judge;
 pub mod keys;
+pub mod ledger;
 pub mod lifecycle;
 pub mod metrics;
 pub mod outside;
+pub mod relay;
 pub mod room;
+pub mod runner;
 pub mod scheduler;
 pub mod services;
 pub mod store;
 pub mod task;
+pub mod telemetry;
 #[cfg(test)]
 mod test_support;
 pub mod watch;
