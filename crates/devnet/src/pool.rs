@@ -254,11 +254,7 @@ impl Pool {
     }
 
     /// Waits for a log line whose JSON object `found` likes. Blocks the thread.
-    pub fn wait_for_log<T>(
-        &self,
-        patience: Duration,
-        found: impl Fn(&Value) -> Option<T>,
-    ) -> Result<T, ProcessError> {
+    pub fn wait_for_log<T>(&self, patience: Duration, found: impl Fn(&Value) -> Option<T>) -> Result<T, ProcessError> {
         self.process.wait_for_line(patience, |line| found(&serde_json::from_str(line).ok()?))
     }
 }

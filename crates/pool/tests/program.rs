@@ -1,0 +1,117 @@
+//! The program as operators call it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use strongroom_keystore::{Freshness, Keystore};
+use strongroom_protocol::SigningKey;
+
+fn pool(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom-pool"));
+    command.args(arguments).env_clear().envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Nobody listens at port 1.
+const NOWHERE: [(&str, &str); 5] = [
+    ("STRONGROOM_POOL_POOL_ADDRESS", "0x0000000000000000000000000000000000000033"),
+    ("STRONGROOM_POOL_CHAIN_ENDPOINTS", "http://127.0.0.1:1"),
+    ("STRONGROOM_POOL_CHAIN_RETRIES", "0"),
+    ("STRONGROOM_POOL_SMS_URL", "http://127.0.0.1:1"),
+    ("STRONGROOM_POOL_RUNTIME_GUEST", "/nonexistent/guest"),
+];
+
+fn wallet(folder: &Path) -> String {
+    let key = SigningKey::from_bytes(&[3; 32]).unwrap();
+    let fresh = Freshness { salt: [1; 32], iv: [2; 16], id: [3; 16] };
+    let file = folder.join("wallet.json");
+    std::fs::write(&file, Keystore::encrypt(&key, "sesame", "1024".parse().unwrap(), &fresh).to_json()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn settings_that_are_missing_are_named_with_exit_code_3() {
+    let output = pool(&["check"], &[]);
+    assert_eq!(output.status.code(), Some(3));
+    for key in ["pool.address", "chain.endpoints", "sms.url"] {
+        assert!(said(&output).contains(key), "{key}: {}", said(&output));
+    }
+    let output = pool(&["check"], &NOWHERE);
+    assert_eq!((output.status.code(), said(&output).trim()), (Some(0), "the settings are fine"));
+}
+
+#[test]
+fn an_unreadable_settings_file_is_named() {
+    let output = pool(&["--config", "/nonexistent/pool.toml", "run"], &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("/nonexistent/pool.toml"), "{}", said(&output));
+}
+
+#[test]
+fn help_lists_every_variable() {
+    let help = said(&pool(&["--help"], &[]));
+    for variable in
+        ["STRONGROOM_POOL_SMS_URL", "STRONGROOM_POOL_RUNTIME_NATIVE_SIMULATOR", "STRONGROOM_POOL_LOG_FILTER"]
+    {
+        assert!(help.contains(variable), "{variable}");
+    }
+}
+
+#[test]
+fn the_doctor_finds_everything_that_is_wrong_and_says_what_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = wallet(folder.path());
+    let mut variables = NOWHERE.to_vec();
+    variables.extend([
+        ("STRONGROOM_POOL_SCHEDULER_KEYSTORE", wallet.as_str()),
+        ("STRONGROOM_POOL_WORKER_KEYSTORE", &wallet),
+        ("STRONGROOM_POOL_SCHEDULER_PASSWORD", "sesame"),
+        ("STRONGROOM_POOL_WORKER_PASSWORD", "sesame"),
+        ("STRONGROOM_POOL_RESULTS_PROXY", "http://127.0.0.1:1"),
+        ("STRONGROOM_POOL_RUNTIME_NATIVE_SIMULATOR", "/nonexistent/simulator"),
+    ]);
+    let output = pool(&["doctor"], &variables);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for bad in ["BAD   chain", "BAD   SMS", "BAD   result proxy", "BAD   guest", "BAD   simulator", "SIMULATED"] {
+        assert!(text.contains(bad), "{bad}: {text}");
+    }
+    assert!(text.contains("ok    owner's wallet") && text.contains("mend: "), "{text}");
+    assert!(!text.contains("sesame"), "{text}");
+}
+
+#[test]
+fn a_wallet_without_a_password_is_asked_for_by_the_names_of_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = wallet(folder.path());
+    let state = folder.path().join("pool.db");
+    let mut variables = NOWHERE.to_vec();
+    variables.extend([
+        ("STRONGROOM_POOL_SCHEDULER_KEYSTORE", wallet.as_str()),
+        ("STRONGROOM_POOL_POOL_STATE", state.to_str().unwrap()),
+    ]);
+    let output = pool(&["run", "--role", "scheduler"], &variables);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("scheduler.password_file") && text.contains("STRONGROOM_POOL_SCHEDULER_PASSWORD"), "{text}");
+}
+
+#[test]
+fn the_entry_for_the_service_follows_from_the_guest_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |content: &str| {
+        let guest = folder.path().join("guest");
+        std::fs::write(&guest, content).unwrap();
+        let output = pool(&["simulated-image", guest.to_str().unwrap()], &[]);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let one = entry("one");
+    assert!(one.starts_with("[[images]]\nname = \"simulated\"\nmrtd = \""), "{one}");
+    assert_eq!(one, entry("one"));
+    assert_ne!(one, entry("two"));
+}
