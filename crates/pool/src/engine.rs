@@ -194,6 +194,9 @@ impl Engine {
                 }
             };
             let from = task.state;
+            if matches!(event, Event::Initialized | Event::Settled | Event::Claimed) {
+                parts.metrics.wallets_can_pay();
+            }
             task = parts.store.advance(id, from, event, note, parts.clock.now()).await?;
             (fresh, pause) = (true, parts.patience.first_pause);
             if !matches!(task.state, State::Starting | State::Running) {
@@ -216,10 +219,11 @@ impl Engine {
     fn tell(&self, task: &Task, trouble: &OutsideError) {
         self.shared.parts.metrics.count_trouble(task.state);
         match trouble {
-            OutsideError::NoGas { wallet } => {
-                self.shared.parts.metrics.wallet_is_empty(*wallet, true);
+            OutsideError::NoGas { wallet } if self.shared.parts.metrics.wallet_is_empty(*wallet) => {
                 error!(task = %task.id, state = %task.state, %wallet, "the wallet has no gas; tasks wait until it has");
             }
+            // The alarm was given.
+            OutsideError::NoGas { .. } => {}
             trouble => warn!(task = %task.id, state = %task.state, %trouble, "a step did not work; it is tried again"),
         }
     }

@@ -66,8 +66,17 @@ impl Metrics {
         self.trouble.with_label_values(&[state.name()]).inc();
     }
 
-    pub(crate) fn wallet_is_empty(&self, wallet: Address, empty: bool) {
-        self.empty_wallets.with_label_values(&[&wallet.to_string()]).set(i64::from(empty));
+    /// Takes note that a wallet cannot pay for gas. True the first time: then it is an alarm.
+    pub(crate) fn wallet_is_empty(&self, wallet: Address) -> bool {
+        let gauge = self.empty_wallets.with_label_values(&[&wallet.to_string()]);
+        let was_empty = gauge.get() == 1;
+        gauge.set(1);
+        !was_empty
+    }
+
+    /// A transaction was paid for; a wallet that still cannot pay will say so again.
+    pub(crate) fn wallets_can_pay(&self) {
+        self.empty_wallets.reset();
     }
 
     pub(crate) fn read_up_to(&self, block: u64) {

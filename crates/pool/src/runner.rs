@@ -78,6 +78,7 @@ pub struct Enclaves {
     images: ImageStore,
     runtime: Runtime,
     clock: Clock,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 /// What is made for one run and ends with it.
@@ -108,11 +109,13 @@ impl Drop for RunFolder {
 impl Enclaves {
     /// Runs with `runtime`; what tasks deliver goes to `store`.
     pub fn new(settings: EnclaveSettings, store: Store, images: ImageStore, runtime: Runtime, clock: Clock) -> Self {
-        Self { settings, store, images, runtime, clock }
+        Self { settings, store, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
     }
 
     /// The image of an app by the digest on chain: unpacked before, in a folder of the configuration, or from its registry.
     async fn image(&self, view: &DealView) -> Result<UnpackedImage, OutsideError> {
+        // One at a time: the tasks of a deal come together and want the same image.
+        let _turn = self.fetching.lock().await;
         let digest = Digest::from_bytes(view.app.checksum.0);
         let (images, sources) = (self.images.clone(), self.settings.sources.clone());
         let found = tokio::task::spawn_blocking(move || find_here(&images, &sources, digest)).await;

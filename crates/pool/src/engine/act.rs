@@ -50,6 +50,9 @@ pub(super) async fn act(
             if status == TaskStatus::Unset {
                 judge::judge(&view, &scheduler(engine)?.offer, now).map_err(OutsideError::Refused)?;
                 scheduler(engine)?.check_framework(&view, parts.services.as_ref()).await?;
+                if parts.worker.is_some() {
+                    parts.runner.fetch(&view).await?;
+                }
             }
             Ok(happened(Event::Accepted))
         }
