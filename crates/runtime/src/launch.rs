@@ -104,7 +104,8 @@ pub enum Reason {
     Exited(i32),
     /// The first process was killed by this signal.
     Signalled(i32),
-    /// Something inside was killed because the memory limit was reached, and the first process did not exit with 0.
+    /// Something inside was killed because the memory limit was reached, and the first process did not exit with 0. Container
+    /// engines do not always tell; then it is the signal 9.
     OutOfMemory,
     /// The deadline passed; everything was killed.
     Deadline,

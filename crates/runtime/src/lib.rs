@@ -3,12 +3,16 @@
 //! A [`Launch`] goes in, an [`Exit`] comes out of [`Runtime::run`]. [`probe::probe`] says what this machine can run. No back end is
 //! given a secret, and none is believed: what runs is proven by evidence.
 
+#[cfg(feature = "container")]
+mod container;
 mod launch;
 pub mod native;
 mod output;
 pub mod probe;
 mod tdx;
 
+#[cfg(feature = "container")]
+pub use container::{Container, ContainerSettings, NoEngine};
 pub use launch::{Bind, Exit, Launch, Limits, Output, Reason, Refusal, Scratch};
 pub use native::{Native, NativeSettings};
 pub use tdx::{Tdx, TdxSettings};
@@ -18,6 +22,9 @@ pub use tdx::{Tdx, TdxSettings};
 pub enum Runtime {
     /// Our own sandbox, the default: simulated enclaves on any Linux machine.
     Native(Native),
+    /// Containers of Docker or Podman.
+    #[cfg(feature = "container")]
+    Container(Container),
     /// Confidential virtual machines through a configured launcher.
     Tdx(Tdx),
 }
@@ -30,6 +37,8 @@ impl Runtime {
         }
         match self {
             Self::Native(native) => native::run(native, launch).await,
+            #[cfg(feature = "container")]
+            Self::Container(container) => container.run(launch).await,
             Self::Tdx(tdx) => tdx.run(launch).await,
         }
     }

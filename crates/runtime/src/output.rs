@@ -9,11 +9,18 @@ pub(crate) async fn drain(mut stream: impl AsyncRead + Unpin, keep_bytes: usize)
     let mut output = Output::default();
     let mut buffer = vec![0; 32 << 10];
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        let room = keep_bytes.saturating_sub(output.first.len());
-        output.first.extend_from_slice(&buffer[..read.min(room)]);
-        output.total_bytes += read as u64;
+        output.add(&buffer[..read], keep_bytes);
     }
     output
+}
+
+impl Output {
+    /// Counts `bytes`, and keeps them as long as fewer than `keep_bytes` are kept.
+    pub(crate) fn add(&mut self, bytes: &[u8], keep_bytes: usize) {
+        let room = keep_bytes.saturating_sub(self.first.len());
+        self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.total_bytes += bytes.len() as u64;
+    }
 }
 
 #[cfg(test)]

@@ -214,8 +214,8 @@ impl Heard {
                 tracing::info!(run = launch.name, progress = %text.escape_debug(), "the launcher goes on");
                 return;
             }
-            Line::Stdout(text) => return append(&mut self.stdout, text.as_bytes(), self.keep),
-            Line::Stderr(text) => return append(&mut self.stderr, text.as_bytes(), self.keep),
+            Line::Stdout(text) => return self.stdout.add(text.as_bytes(), self.keep),
+            Line::Stderr(text) => return self.stderr.add(text.as_bytes(), self.keep),
             Line::Exited(code) => Reason::Exited(code),
             Line::Deadline => Reason::Deadline,
             Line::OutOfMemory => Reason::OutOfMemory,
@@ -224,12 +224,6 @@ impl Heard {
         // The first word about the end counts.
         self.end.get_or_insert(end);
     }
-}
-
-fn append(output: &mut Output, bytes: &[u8], keep: usize) {
-    let room = keep.saturating_sub(output.first.len());
-    output.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    output.total_bytes += bytes.len() as u64;
 }
 
 /// Removed when the run is over.

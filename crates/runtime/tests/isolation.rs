@@ -397,11 +397,9 @@ async fn an_app_under_another_user_reaches_neither_the_guest_nor_its_files() {
 fn act_hold_a_socket_for_ever() {
     let mut socket = UnixStream::connect("/.strongroom/test.sock").unwrap();
     // A child in a session of its own holds on as well.
-    let child = Command::new("/bin/sh")
-        .args(["-c", "sleep 1000 & exec sleep 1000"])
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().unwrap())))
-        .spawn();
-    let _holds_on = child.unwrap();
+    let holding = Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()));
+    let status = Command::new("/bin/sh").args(["-c", "sleep 1000 <&0 &"]).stdin(holding).status().unwrap();
+    assert!(status.success());
     socket.write_all(b"up").unwrap();
     loop {
         std::thread::park();
