@@ -25,6 +25,7 @@ pub(crate) struct Sms {
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyReader,
+    pub(crate) release_bodies: BodyReader,
     pub(crate) clock: Clock,
     /// Absent when the service is started without releases.
     pub(crate) releases: Option<Releases>,
@@ -67,6 +68,7 @@ impl Sms {
             vault,
             limits: Limits::new(&config.rate_limit),
             bodies: BodyReader::new(config.server.max_large_bodies.get(), body_timeout, &metrics),
+            release_bodies: BodyReader::for_releases(config.server.max_large_bodies.get(), body_timeout, &metrics),
             metrics,
             clock,
             releases: None,

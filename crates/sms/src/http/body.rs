@@ -1,6 +1,6 @@
-//! Reads the body of a request as a secret: bounded while reading, decoded, and in memory that is wiped.
+//! Reads the body of a request: bounded while reading, and in memory that is wiped. Of a secret, decoded too.
 //!
-//! Memory is bounded whatever clients send. A body may take 16 KiB without asking; whoever needs more waits for one of a
+//! Memory is bounded whatever clients send. A body may take some KiB without asking; whoever needs more waits for one of a
 //! few large places, which are given back when the value is stored. A place is never waited for while holding another,
 //! so waiting always ends. What exceeds the limit is never kept: the rest is thrown away as it arrives, for a moment, so
 //! that the client reads our answer instead of a broken connection.
@@ -23,6 +23,8 @@ use crate::metrics::Metrics;
 
 /// What a body may take without one of the large places. Secrets of the stock clients are below 2 KiB.
 const SMALL_BYTES: usize = 16 * 1024;
+/// The same for releases: quote and event log of the usual guests are below it.
+const SMALL_RELEASE_BYTES: usize = 48 * 1024;
 /// How much of a refused body is thrown away, and for how long, before the connection is cut.
 const DISCARD_BYTES: usize = MAX_SECRET_BYTES;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -33,7 +35,7 @@ pub(super) enum BodyError {
     /// Nothing was sent.
     #[error("the request has no body")]
     Missing,
-    /// More than [`MAX_SECRET_BYTES`].
+    /// More than such a body may have.
     #[error("the body is too large")]
     TooLarge,
     /// The media type cannot be read or names a character set that we do not know.
@@ -62,6 +64,7 @@ pub(super) struct ReceivedSecret {
 
 /// Bounds the memory of all bodies together.
 pub(crate) struct BodyReader {
+    small_bytes: usize,
     large_places: Arc<Semaphore>,
     timeout: Duration,
     reserved: IntGauge,
@@ -69,8 +72,19 @@ pub(crate) struct BodyReader {
 }
 
 impl BodyReader {
+    /// For secrets.
     pub(crate) fn new(large_places: usize, timeout: Duration, metrics: &Metrics) -> Self {
+        Self::with_small(SMALL_BYTES, large_places, timeout, metrics)
+    }
+
+    /// For releases, which have places of their own: nobody who pushes slowly holds them up.
+    pub(crate) fn for_releases(large_places: usize, timeout: Duration, metrics: &Metrics) -> Self {
+        Self::with_small(SMALL_RELEASE_BYTES, large_places, timeout, metrics)
+    }
+
+    fn with_small(small_bytes: usize, large_places: usize, timeout: Duration, metrics: &Metrics) -> Self {
         Self {
+            small_bytes,
             large_places: Arc::new(Semaphore::new(large_places)),
             timeout,
             reserved: metrics.body_bytes_reserved.clone(),
@@ -81,23 +95,7 @@ impl BodyReader {
     /// Reads, decodes and measures the body. The size is that of the text in UTF-8.
     pub(super) async fn read_secret(&self, headers: &HeaderMap, body: Body) -> Result<ReceivedSecret, BodyError> {
         let charset = charset_of(headers.get(header::CONTENT_TYPE)).ok_or(BodyError::UnsupportedMediaType)?;
-        let limit = charset.most_bytes_of(MAX_SECRET_BYTES);
-        let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
-        let mut stream = body.into_data_stream();
-        if announced.is_some_and(|bytes| bytes > limit) {
-            discard(stream);
-            return Err(BodyError::TooLarge);
-        }
-        let read = timeout(self.timeout, self.collect(&mut stream, announced, limit)).await;
-        let (bytes, place) = match read.unwrap_or(Err(BodyError::TooSlow)) {
-            Ok(read) => read,
-            Err(error) => {
-                if matches!(error, BodyError::TooLarge | BodyError::Busy) {
-                    discard(stream);
-                }
-                return Err(error);
-            }
-        };
+        let (bytes, place) = self.read(body, charset.most_bytes_of(MAX_SECRET_BYTES)).await?;
         if bytes.is_empty() {
             return Err(BodyError::Missing);
         }
@@ -106,13 +104,29 @@ impl BodyReader {
         Ok(ReceivedSecret { value, place })
     }
 
+    /// Reads a body of at most `limit` bytes. Its place in memory is to be held as long as the bytes are.
+    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<(Zeroizing<Vec<u8>>, Place), BodyError> {
+        let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+        let mut stream = body.into_data_stream();
+        if announced.is_some_and(|bytes| bytes > limit) {
+            discard(stream);
+            return Err(BodyError::TooLarge);
+        }
+        let read = timeout(self.timeout, self.collect(&mut stream, announced, limit)).await;
+        let read = read.unwrap_or(Err(BodyError::TooSlow));
+        if matches!(read, Err(BodyError::TooLarge | BodyError::Busy)) {
+            discard(stream);
+        }
+        read
+    }
+
     async fn collect(
         &self,
         stream: &mut BodyDataStream,
         announced: Option<usize>,
         limit: usize,
     ) -> Result<(Zeroizing<Vec<u8>>, Place), BodyError> {
-        let wanted = announced.unwrap_or(SMALL_BYTES);
+        let wanted = announced.unwrap_or(self.small_bytes);
         let mut place = self.place(wanted).await?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(wanted));
         while let Some(chunk) = stream.next().await {
@@ -134,7 +148,7 @@ impl BodyReader {
     }
 
     async fn place(&self, bytes: usize) -> Result<Place, BodyError> {
-        let permit = if bytes > SMALL_BYTES {
+        let permit = if bytes > self.small_bytes {
             let permit = Arc::clone(&self.large_places).acquire_owned();
             let granted = timeout(self.timeout / 2, permit).await.map_err(|_| BodyError::Busy)?;
             Some(granted.expect("the semaphore is never closed"))

@@ -10,8 +10,11 @@ use strongroom_grant::Refusal;
 use strongroom_store::RecordError;
 use tracing::{error, info, warn};
 
+use super::body::BodyError;
 use crate::Sms;
 use crate::release::{ExplainError, GatherError, JournalError, ReleaseError, Releases, SessionError};
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 #[derive(Serialize)]
 struct ProblemBody<'a> {
@@ -50,7 +53,7 @@ impl IntoResponse for Problem {
             code: self.code,
         };
         let json = serde_json::to_string(&body).expect("texts and a number are JSON");
-        let media_type = HeaderValue::from_static("application/problem+json");
+        let media_type = HeaderValue::from_static(MEDIA_TYPE);
         let mut response = (self.status, [(header::CONTENT_TYPE, media_type)], json).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -102,6 +105,43 @@ pub(super) fn release_refused(error: &ReleaseError) -> Problem {
         ReleaseError::Trouble(source) => not_found_out(source),
         ReleaseError::Store(source) => store_trouble(source),
     }
+}
+
+/// The answer to a body that cannot be read.
+pub(super) fn body_refused(error: &BodyError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        BodyError::Missing | BodyError::NotText | BodyError::Interrupted | BodyError::UnsupportedMediaType => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed-request", detail)
+        }
+        BodyError::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail),
+        BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "request-too-slow", detail),
+        BodyError::Busy => Problem::trouble(detail),
+    }
+}
+
+/// What happened before or around a handler of `/v1`, as a problem too: unknown routes, limits, time-outs, panics.
+pub(super) fn unify(response: Response) -> Response {
+    let status = response.status();
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (code, detail) = match status {
+        StatusCode::NOT_FOUND => ("no-such-route", "there is nothing at this path"),
+        StatusCode::METHOD_NOT_ALLOWED => ("wrong-method", "this path knows other methods, see the header Allow"),
+        StatusCode::TOO_MANY_REQUESTS => ("too-many-requests", "this address asks too often; wait as Retry-After says"),
+        StatusCode::SERVICE_UNAVAILABLE => ("trouble", "the request took too long; try again later"),
+        StatusCode::INTERNAL_SERVER_ERROR => ("bug", "the service failed; its operator finds the reason in the log"),
+        _ => ("refused", "the request cannot be served"),
+    };
+    let mut problem = Problem::new(status, code, detail).into_response();
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = response.headers().get(&name) {
+            problem.headers_mut().insert(name, value.clone());
+        }
+    }
+    problem
 }
 
 /// The answer to an explanation that could not be given.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -58,11 +58,8 @@ pub(super) async fn release(State(sms): State<Arc<Sms>>, body: Body) -> Response
 
 async fn try_release(sms: &Sms, body: Body) -> Result<Vec<u8>, Problem> {
     let releases = problem::releases(sms)?;
-    let too_large = |_| {
-        let detail = format!("the request is larger than {MAX_REQUEST_BYTES} bytes or broke off");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request-too-large", detail)
-    };
-    let body = to_bytes(body, MAX_REQUEST_BYTES).await.map_err(too_large)?;
+    let read = sms.release_bodies.read(body, MAX_REQUEST_BYTES).await;
+    let (body, _place) = read.map_err(|error| problem::body_refused(&error))?;
     let request: ReleaseRequest = serde_json::from_slice(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "malformed-request", error.to_string()))?;
     if let Some(task) = release::task_of(&request) {

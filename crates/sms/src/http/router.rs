@@ -17,8 +17,8 @@ use tracing::{Instrument as _, error, info, info_span};
 use super::cors::Cors;
 use super::framework_error::{self, FrameworkError};
 use super::{
-    admin, error_response, openapi, operations, percent, releases, secrets_account, secrets_app, secrets_dataset,
-    secrets_requester, task_views, tee, tee_session,
+    admin, error_response, openapi, operations, percent, problem, releases, secrets_account, secrets_app,
+    secrets_dataset, secrets_requester, task_views, tee, tee_session,
 };
 use crate::Sms;
 use crate::rate_limit::peer_key;
@@ -29,6 +29,8 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Stands in metrics and logs for paths that match no route.
 const NO_ROUTE: &str = "(none)";
+/// Where errors are problems of RFC 9457.
+const NEW_DIALECT: &str = "/v1/";
 const HEALTH: &str = "/actuator/health";
 
 /// All routes of the service.
@@ -106,6 +108,7 @@ async fn around(State(sms): State<Arc<Sms>>, request: Request, next: Next) -> Re
     );
 
     let answer = answer(&sms, request, next, route, peer, &cors).instrument(span.clone()).await;
+    let answer = if path.starts_with(NEW_DIALECT) { problem::unify(answer) } else { answer };
     let answer = framework_error::complete(answer, &path, wants_html, sms.clock.now());
     let response = cors.decorate(answer);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -81,7 +81,7 @@ async fn try_explain(sms: &Sms, headers: &HeaderMap, body: Body) -> Result<Expla
         None
     };
     let limit = MAX_RELEASE_BYTES + MAX_REQUEST_BYTES;
-    let body = to_bytes(body, limit).await.map_err(|_| malformed("the body is too large".to_owned()))?;
+    let (body, _place) = sms.release_bodies.read(body, limit).await.map_err(|error| problem::body_refused(&error))?;
     let now = sms.clock.seconds();
     let findings = if let Ok(ReleaseToExplain { release }) = serde_json::from_slice(&body) {
         releases.explain_release(&sms.vault, &release, asker, now).await

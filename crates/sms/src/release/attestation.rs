@@ -81,3 +81,54 @@ impl Inner {
         Ok(Enclave::of(&verified, &self.policy, &self.approved))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Condvar, Mutex};
+
+    use super::*;
+
+    /// Keeps whoever looks for endorsements waiting until it is opened.
+    #[derive(Default)]
+    struct Gate(Mutex<bool>, Condvar);
+
+    struct Waiting(Arc<Gate>);
+
+    impl FindEndorsements for Waiting {
+        fn find(&self, _: &Evidence, _: UnixSeconds) -> Option<Arc<Endorsements>> {
+            let opened = self.0.0.lock().unwrap();
+            drop(self.0.1.wait_while(opened, |opened| !*opened).unwrap());
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn more_verifications_than_threads_and_queue_take_are_told_to_come_back() {
+        let gate = Arc::new(Gate::default());
+        let attestation = Arc::new(Attestation::new(
+            TrustAnchors::production(),
+            Policy::production(),
+            ApprovedImages::default(),
+            Box::new(Waiting(Arc::clone(&gate))),
+            2,
+        ));
+        let verify = || {
+            let attestation = Arc::clone(&attestation);
+            async move {
+                let evidence = Evidence::new(EvidenceKind::Tdx, vec![0; 1024]).unwrap();
+                attestation.verify(evidence, ExpectedBinding::new([0; 64]), UnixSeconds(0)).await
+            }
+        };
+        let admitted: Vec<_> = (0..QUEUE + 2).map(|_| tokio::spawn(verify())).collect();
+        while attestation.admitted.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(verify().await, Err(Busy));
+        *gate.0.lock().unwrap() = true;
+        gate.1.notify_all();
+        for verified in admitted {
+            let verified = verified.await.unwrap().unwrap();
+            assert!(matches!(verified, Err(VerifyError::Endorsements(EndorsementFault::Missing(_)))), "{verified:?}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod openapi_document;
 mod operations;
+mod problems;
 mod program;
 mod provisioners;
 mod raw_http;
