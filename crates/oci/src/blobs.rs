@@ -28,6 +28,8 @@ pub(crate) enum Blobs {
 pub(crate) struct ArchiveFile {
     path: PathBuf,
     members: BTreeMap<String, Member>,
+    /// Older versions of Docker write a layer that occurs twice as a link to the first: `ID/layer.tar` to `../ID/layer.tar`.
+    links: BTreeMap<String, String>,
     /// Blobs that are not found by the name of a layout.
     named: BTreeMap<Digest, Member>,
 }
@@ -110,25 +112,29 @@ impl ArchiveFile {
         let mut archive = tar::Archive::new(file);
         let broken =
             |error: io::Error| ImageError::from(Refused::Malformed { what: "archive", reason: error.to_string() });
-        let mut members = BTreeMap::new();
+        let (mut members, mut links) = (BTreeMap::new(), BTreeMap::new());
         for entry in archive.entries_with_seek().map_err(broken)?.raw(true) {
             let entry = entry.map_err(|error| match error.kind() {
                 io::ErrorKind::Other | io::ErrorKind::InvalidData => broken(error),
                 _ => ImageError::Io { path: path.to_owned(), source: error },
             })?;
-            if !matches!(entry.header().entry_type(), tar::EntryType::Regular) {
-                continue;
-            }
-            if members.len() == ARCHIVE_MEMBERS {
+            if members.len() + links.len() == ARCHIVE_MEMBERS {
                 return Err(Refused::TooMuch { what: "members in its archive", limit: ARCHIVE_MEMBERS as u64 }.into());
             }
             let name = String::from_utf8_lossy(&entry.header().path_bytes()).trim_start_matches("./").to_owned();
-            members.insert(
-                name,
-                Member { offset: entry.raw_file_position(), size: entry.header().entry_size().map_err(broken)? },
-            );
+            match entry.header().entry_type() {
+                tar::EntryType::Regular => {
+                    let size = entry.header().entry_size().map_err(broken)?;
+                    members.insert(name, Member { offset: entry.raw_file_position(), size });
+                }
+                tar::EntryType::Symlink => {
+                    let to = entry.header().link_name_bytes().unwrap_or_default();
+                    links.insert(name, String::from_utf8_lossy(&to).trim_start_matches("../").to_owned());
+                }
+                _ => {}
+            }
         }
-        Ok(Self { path: path.to_owned(), members, named: BTreeMap::new() })
+        Ok(Self { path: path.to_owned(), members, links, named: BTreeMap::new() })
     }
 
     /// The images that a docker-archive names in `manifest.json`.
@@ -144,6 +150,7 @@ impl ArchiveFile {
 
     /// Makes a layer that `manifest.json` names known by its digest. Returns its size.
     pub(crate) fn name_layer(&mut self, name: &str, digest: Digest) -> Option<u64> {
+        let name = self.links.get(name).map_or(name, String::as_str);
         let member = *self.members.get(name)?;
         self.named.insert(digest, member);
         Some(member.size)

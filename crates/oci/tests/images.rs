@@ -289,6 +289,23 @@ fn a_docker_archive_is_found_by_image_id() {
 }
 
 #[test]
+fn a_layer_that_an_old_docker_archive_holds_once_is_found_twice() {
+    let place = Place::new();
+    let layer = Tar::new().file("app", b"x").bytes();
+    let config = serde_json::to_vec(&config(&[layer.clone(), layer.clone()])).unwrap();
+    let manifest = json!([{"Config": "config.json", "Layers": ["one/layer.tar", "two/layer.tar"]}]);
+    let tar = Tar::new()
+        .file("config.json", &config)
+        .file("one/layer.tar", &layer)
+        .link("two/layer.tar", "../one/layer.tar")
+        .file("manifest.json", &serde_json::to_vec(&manifest).unwrap());
+    let file = place.folder.path().join("image.tar");
+    fs::write(&file, tar.bytes()).unwrap();
+    let image = place.store.unpack(&Source::DockerArchive(file), Wanted::ImageId(Digest::of(&config))).unwrap();
+    assert_eq!(tree(&image.root), ["app"]);
+}
+
+#[test]
 fn a_docker_archive_without_manifests_says_that_it_cannot_prove_a_manifest_digest() {
     let place = Place::new();
     let (file, _) = archive(place.folder.path(), &Tar::new().file("app", b"x").bytes(), false);

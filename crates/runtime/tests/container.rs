@@ -3,7 +3,7 @@
 //! Without them the tests say so and do nothing, unless the variable `STRONGROOM_REQUIRE_CONTAINERS` is set.
 
 #![cfg(feature = "container")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on stops, and says what it skips")]
 
 mod conformance;
 mod support;

@@ -124,8 +124,21 @@ impl Hierarchy {
         }
     }
 
-    /// Makes the groups of one run.
-    pub(crate) fn group(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+    /// Makes the groups of one run. Waits for the end of a run of the same name whose supervisor was killed.
+    pub(crate) async fn group_in_turn(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+        let mut attempt = 1;
+        loop {
+            match self.group(name, limits) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < REMOVAL_ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(REMOVAL_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn group(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let folder = format!("strongroom-{name}");
         let mut group = Group { v2: None, v1: Vec::new() };
         let made = match &self.v2 {
@@ -140,6 +153,16 @@ impl Hierarchy {
             }
         }
     }
+}
+
+/// A group of that name may be left of a supervisor that was killed. The kernel removes it only when nothing runs in it any more.
+fn create_anew(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    fs::remove_dir(folder)?;
+    fs::create_dir(folder)
 }
 
 fn probe_writable(parent: &Path) -> io::Result<()> {
@@ -167,7 +190,7 @@ pub(crate) struct Group {
 
 impl Group {
     fn make_version_2(&mut self, folder: &Path, hierarchy: &Hierarchy, limits: &Limits) -> io::Result<()> {
-        fs::create_dir(folder)?;
+        create_anew(folder)?;
         self.v2 = Some(folder.to_owned());
         if hierarchy.limits(Controller::Memory) {
             fs::write(folder.join("memory.max"), limits.memory_bytes.to_string())?;
@@ -187,7 +210,7 @@ impl Group {
     fn make_version_1(&mut self, name: &str, parents: &[(Controller, PathBuf)], limits: &Limits) -> io::Result<()> {
         for (controller, parent) in parents {
             let folder = parent.join(name);
-            fs::create_dir(&folder)?;
+            create_anew(&folder)?;
             self.v1.push((*controller, folder.clone()));
             match controller {
                 Controller::Memory => {

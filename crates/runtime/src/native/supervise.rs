@@ -37,7 +37,7 @@ async fn supervise(native: Native, launch: Launch, cancelled: oneshot::Receiver<
             "no user ids are left for another sandbox; run fewer at a time or lower `first_id`",
         );
     };
-    let group = match native.hierarchy.group(&launch.name, &launch.limits) {
+    let group = match native.hierarchy.group_in_turn(&launch.name, &launch.limits).await {
         Ok(group) => group,
         Err(error) => return Exit::refused("control groups", error),
     };
