@@ -5,6 +5,7 @@ use alloy_primitives::Bytes;
 use strongroom_poco::calls::{self, Call, Contribution};
 use strongroom_poco::notices::{self, ReadRanges};
 use strongroom_poco::{Chain, SendError, Wallet};
+use strongroom_protocol::multiaddr::location_text;
 use strongroom_protocol::snapshot::{Block, TaskStatus};
 use strongroom_protocol::{Address, DealId, Signature, TaskId};
 
@@ -135,6 +136,13 @@ impl Ledger for Contracts {
 
     fn deal(&self, id: DealId) -> Asked<'_, DealView> {
         Box::pin(self.read_deal(id))
+    }
+
+    fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>> {
+        Box::pin(async move {
+            let found = self.chain.dataset(dataset).await.map_err(|error| OutsideError::trouble(&error))?;
+            Ok(found.map(|dataset| location_text(&dataset.multiaddr)))
+        })
     }
 
     fn status(&self, id: TaskId) -> Asked<'_, TaskStatus> {

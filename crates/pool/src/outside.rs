@@ -119,6 +119,8 @@ pub trait Ledger: Send + Sync {
     fn notices(&self, after: Option<Cursor>) -> Asked<'_, Notices>;
     /// A deal that was announced. Never changes.
     fn deal(&self, id: DealId) -> Asked<'_, DealView>;
+    /// Where a dataset is, as text; `None` if it is not registered.
+    fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>>;
     /// Where a task stands; [`TaskStatus::Unset`] before it was initialised.
     fn status(&self, id: TaskId) -> Asked<'_, TaskStatus>;
     /// Makes a task active, and returns when that is in a block.
@@ -185,6 +187,8 @@ pub struct Run {
     pub task: TaskId,
     /// Its deal.
     pub deal: Arc<DealView>,
+    /// Its index in the request.
+    pub index: u64,
     /// The session that the guest opens.
     pub session: String,
     /// The worker for whom the enclave signs.

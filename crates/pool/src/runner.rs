@@ -2,6 +2,7 @@
 //! is made for a run ends with it, also when the run is dropped.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_oci::{
@@ -19,13 +20,14 @@ use crate::callbacks::Callbacks;
 use crate::cause::Cause;
 use crate::command_line;
 use crate::judge;
-use crate::outside::{Asked, Clock, DealView, Ended, HowEnded, OutsideError, Run, RunTasks, with_causes};
+use crate::outside::{Asked, Clock, DealView, Ended, HowEnded, Ledger, OutsideError, Run, RunTasks, with_causes};
 use crate::store::Store;
 use crate::task::Logs;
 
 use self::origins::{Reach, origins_of};
 use self::simulated::SimulatedEvidence;
 
+mod bulk;
 pub(crate) mod origins;
 pub mod simulated;
 
@@ -75,6 +77,7 @@ pub struct EnclaveSettings {
 pub struct Enclaves {
     settings: EnclaveSettings,
     store: Store,
+    ledger: Arc<dyn Ledger>,
     images: ImageStore,
     runtime: Runtime,
     clock: Clock,
@@ -108,8 +111,15 @@ impl Drop for RunFolder {
 
 impl Enclaves {
     /// Runs with `runtime`; what tasks deliver goes to `store`.
-    pub fn new(settings: EnclaveSettings, store: Store, images: ImageStore, runtime: Runtime, clock: Clock) -> Self {
-        Self { settings, store, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
+    pub fn new(
+        settings: EnclaveSettings,
+        store: Store,
+        ledger: Arc<dyn Ledger>,
+        images: ImageStore,
+        runtime: Runtime,
+        clock: Clock,
+    ) -> Self {
+        Self { settings, store, ledger, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
     }
 
     /// The image of an app by the digest on chain: unpacked before, in a folder of the configuration, or from its registry.
@@ -142,10 +152,19 @@ impl Enclaves {
         command: &[String],
     ) -> Result<Surroundings, OutsideError> {
         let folder = self.folder(run)?;
+        let bulk = match params.bulk_cid.as_deref() {
+            Some(cid) => bulk::locations(&self.settings.gateways, cid, run.index, self.ledger.as_ref()).await?,
+            None => Vec::new(),
+        };
         let origins = origins_of(
             &run.deal,
             params,
-            &Reach { sms: &self.settings.sms, proxy: self.settings.proxy.as_ref(), gateways: &self.settings.gateways },
+            &Reach {
+                sms: &self.settings.sms,
+                proxy: self.settings.proxy.as_ref(),
+                gateways: &self.settings.gateways,
+                bulk: &bulk,
+            },
         );
         let callbacks_socket = folder.0.join("worker.sock");
         let listener = UnixListener::bind(&callbacks_socket).map_err(|error| in_folder(&callbacks_socket, &error))?;

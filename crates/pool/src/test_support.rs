@@ -1,11 +1,11 @@
 //! What tests of several modules need.
 
 use alloy_primitives::{B256, U256};
-use strongroom_protocol::snapshot::{App, Deal, DealAsset};
-use strongroom_protocol::{Address, Tag, TaskId, UnixSeconds};
+use strongroom_protocol::snapshot::{App, Block, Deal, DealAsset, TaskStatus};
+use strongroom_protocol::{Address, DealId, Tag, TaskId, UnixSeconds};
 
 use crate::lifecycle::{Event, State};
-use crate::outside::DealView;
+use crate::outside::{Asked, DealView, Ledger, Notices, OutsideError, Settlement};
 use crate::store::{Cursor, Found, Note, Store};
 
 /// A TDX deal of one task with these parameters, matched at second 1,000,000, in a category of 300 s.
@@ -70,5 +70,48 @@ pub(crate) fn found(id: TaskId) -> Found {
         index: 0,
         contribution_deadline: view.contribution_deadline(),
         final_deadline: view.final_deadline(),
+    }
+}
+
+/// Knows one deal and nothing else.
+pub(crate) struct OneDeal(pub(crate) Address);
+
+fn never<T>() -> Asked<'static, T> {
+    Box::pin(async { Err(OutsideError::Trouble("not asked here".to_owned())) })
+}
+
+impl Ledger for OneDeal {
+    fn head(&self) -> Asked<'_, Block> {
+        Box::pin(async { Ok(Block { number: 1, hash: B256::ZERO, time: UnixSeconds(1) }) })
+    }
+
+    fn notices(&self, _after: Option<Cursor>) -> Asked<'_, Notices> {
+        never()
+    }
+
+    fn deal(&self, _id: DealId) -> Asked<'_, DealView> {
+        let mut view = deal_view("{}");
+        view.deal.requester = self.0;
+        Box::pin(async { Ok(view) })
+    }
+
+    fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>> {
+        Box::pin(async move { Ok(Some(format!("https://data.example/{dataset}"))) })
+    }
+
+    fn status(&self, _id: TaskId) -> Asked<'_, TaskStatus> {
+        never()
+    }
+
+    fn initialize(&self, _deal: DealId, _index: u64) -> Asked<'_, ()> {
+        never()
+    }
+
+    fn settle(&self, _settlement: Settlement) -> Asked<'_, ()> {
+        never()
+    }
+
+    fn claim(&self, _deal: DealId, _index: u64, _status: TaskStatus) -> Asked<'_, ()> {
+        never()
     }
 }

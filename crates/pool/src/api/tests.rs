@@ -1,54 +1,13 @@
 use axum::body::{Body, to_bytes};
-use strongroom_protocol::snapshot::{Block, TaskStatus};
-use strongroom_protocol::{DealId, SigningKey, UnixSeconds};
+use strongroom_protocol::{SigningKey, UnixSeconds};
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::cause::{Cause, Failure};
 use crate::lifecycle::{Event, State as TaskState};
-use crate::outside::{Asked, DealView, Notices, OutsideError, Settlement};
-use crate::store::{Cursor, FactsLearned, Note};
+use crate::store::{FactsLearned, Note};
 use crate::task::Logs;
-use crate::test_support::{deal_view, running_task};
-
-/// Knows one deal and nothing else.
-struct OneDeal(Address);
-
-fn never<T>() -> Asked<'static, T> {
-    Box::pin(async { Err(OutsideError::Trouble("not asked here".to_owned())) })
-}
-
-impl Ledger for OneDeal {
-    fn head(&self) -> Asked<'_, Block> {
-        Box::pin(async { Ok(Block { number: 1, hash: B256::ZERO, time: UnixSeconds(1) }) })
-    }
-
-    fn notices(&self, _after: Option<Cursor>) -> Asked<'_, Notices> {
-        never()
-    }
-
-    fn deal(&self, _id: DealId) -> Asked<'_, DealView> {
-        let mut view = deal_view("{}");
-        view.deal.requester = self.0;
-        Box::pin(async { Ok(view) })
-    }
-
-    fn status(&self, _id: TaskId) -> Asked<'_, TaskStatus> {
-        never()
-    }
-
-    fn initialize(&self, _deal: DealId, _index: u64) -> Asked<'_, ()> {
-        never()
-    }
-
-    fn settle(&self, _settlement: Settlement) -> Asked<'_, ()> {
-        never()
-    }
-
-    fn claim(&self, _deal: DealId, _index: u64, _status: TaskStatus) -> Asked<'_, ()> {
-        never()
-    }
-}
+use crate::test_support::{OneDeal, running_task};
 
 struct Scene {
     router: Router,

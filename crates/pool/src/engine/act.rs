@@ -133,6 +133,7 @@ async fn run(engine: &Engine, task: &Task, fresh: bool) -> Result<Outcome, Outsi
         let run = Run {
             task: task.id,
             deal: engine.deal(task.deal).await?,
+            index: task.index,
             session,
             worker: authorization.worker,
             challenge: authorization.challenge,

@@ -148,7 +148,7 @@ impl Service {
             until_nothing_waits(wallet).await;
         }
         let room = room(config);
-        let (runner, is_simulated) = runner(config, &keys, store.clone(), clock.clone()).await?;
+        let (runner, is_simulated) = runner(config, &keys, store.clone(), ledger.clone(), clock.clone()).await?;
 
         let scheduler = scheduler(config, workerpool, &keys)?;
         let worker = keys.worker.as_ref().map(|key| Worker {
@@ -381,6 +381,7 @@ async fn runner(
     config: &Config,
     keys: &Keys,
     store: Store,
+    ledger: Arc<Contracts>,
     clock: Clock,
 ) -> anyhow::Result<(Arc<dyn strongroom_pool::outside::RunTasks>, bool)> {
     if keys.worker.is_none() {
@@ -428,7 +429,7 @@ async fn runner(
     };
     let cache = config.images.cache.clone();
     let images = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await??;
-    let enclaves = Enclaves::new(settings, store, images, runtime, clock);
+    let enclaves = Enclaves::new(settings, store, ledger, images, runtime, clock);
     enclaves.tidy_up().with_context(|| format!("{} cannot be used", config.pool.runs.display()))?;
     Ok((Arc::new(enclaves), is_simulated))
 }

@@ -16,6 +16,8 @@ pub(super) struct Reach<'a> {
     pub(super) sms: &'a Url,
     pub(super) proxy: Option<&'a Url>,
     pub(super) gateways: &'a [Url],
+    /// Where the datasets of the task's bulk slice are.
+    pub(super) bulk: &'a [String],
 }
 
 /// An origin, and who named it.
@@ -40,6 +42,7 @@ pub(super) fn origins_of(view: &DealView, params: &DealParams, reach: &Reach<'_>
     }
     named.extend(params.input_files.iter().filter_map(|file| origin_of(file)));
     named.extend(view.dataset.iter().filter_map(|dataset| origin_of(&location_text(&dataset.multiaddr))));
+    named.extend(reach.bulk.iter().filter_map(|location| origin_of(location)));
     let configured_ones = configured.iter().map(|origin| Origin { origin: origin.clone(), is_configured: true });
     let named_ones =
         named.difference(&configured).map(|origin| Origin { origin: origin.clone(), is_configured: false });
@@ -80,7 +83,13 @@ mod tests {
         });
         let (sms, proxy, gateways) =
             (url("http://sms.example:13300/x"), url("https://proxy.example"), [url("https://ipfs.example")]);
-        let reach = Reach { sms: &sms, proxy: Some(&proxy), gateways: &gateways };
+        let bulk = ["/ipfs/QmY".to_owned(), "https://bulk.example/1".to_owned()];
+        let reach = Reach {
+            sms: &sms,
+            proxy: Some(&proxy),
+            gateways: &gateways,
+            bulk: if params.contains("bulk") { &bulk } else { &[] },
+        };
         let params = DealParams::parse(params).unwrap();
         origins_of(&view, &params, &reach).into_iter().map(|one| (one.origin, one.is_configured)).collect()
     }
@@ -104,6 +113,12 @@ mod tests {
             assert!(origins.contains(&(named.to_owned(), false)), "{origins:?}");
         }
         assert_eq!(origins.iter().filter(|(origin, _)| origin == "http://a.example:80").count(), 1);
+    }
+
+    #[test]
+    fn datasets_of_a_bulk_slice_are_reached_where_they_are() {
+        let origins = of(r#"{"bulk_cid":"QmBulk"}"#, None);
+        assert!(origins.contains(&("https://bulk.example:443".to_owned(), false)), "{origins:?}");
     }
 
     #[test]
