@@ -4,7 +4,7 @@
 use alloy_primitives::U256;
 use strongroom_protocol::RequesterSecretName;
 use strongroom_protocol::challenge::workerpool_authorization;
-use strongroom_protocol::deal_params::DealParams;
+use strongroom_protocol::deal_params::{DealParams, LegacyReading};
 use strongroom_protocol::enclave_config::{EnclaveConfig, EnclaveConfigError};
 use strongroom_protocol::ids::TaskId;
 use strongroom_protocol::multiaddr::location_text;
@@ -120,7 +120,7 @@ pub const SESSION_CHECKS: [Check<TaskFacts>; 14] = [
     Check {
         name: "the deal's parameters are understood",
         audience: Anybody,
-        show: |f| format!("text on chain {:?}", f.chain.deal.params),
+        show: |f| format!("text on chain {:?}{}", f.chain.deal.params, show_legacy_reading(&f.chain.deal.params)),
         test: params_are_understood,
     },
     Check {
@@ -258,6 +258,17 @@ fn assets_are_those_of_the_deal(facts: &TaskFacts) -> Result<(), Refusal> {
 
 fn understood(facts: &TaskFacts) -> Result<&DealParams, Refusal> {
     facts.params.as_ref().map_err(|error| Refusal::ParamsNotUnderstood(error.to_string()))
+}
+
+/// What the old service would have made of the text, where that is something else.
+fn show_legacy_reading(params: &str) -> String {
+    match DealParams::parse_with_report(params) {
+        Ok((_, LegacyReading::WholeTextAsArguments { because })) => {
+            format!(", which the old service took whole for the app's arguments ({because})")
+        }
+        Ok((_, LegacyReading::NoTask)) => ", with which the old service made no session".to_owned(),
+        Ok((_, LegacyReading::Same)) | Err(_) => String::new(),
+    }
 }
 
 fn params_are_understood(facts: &TaskFacts) -> Result<(), Refusal> {

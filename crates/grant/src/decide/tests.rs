@@ -336,6 +336,22 @@ fn an_explanation_says_what_was_compared_and_where_each_side_came_from() {
 }
 
 #[test]
+fn an_explanation_says_what_the_old_service_made_of_the_parameters() {
+    let shown = |text: &str| {
+        let mut facts = facts();
+        with_params(&mut facts, text);
+        let finding = explain(&facts).into_iter().find(|finding| finding.check.contains("parameters are understood"));
+        finding.unwrap().compared
+    };
+    let quoted = |text: &str| format!("text on chain {text:?}");
+    assert_eq!(shown(PARAMS), quoted(PARAMS));
+    let logger = r#"{"iexec_secrets":{"1":"a"},"iexec_developer_logger":true}"#;
+    let because = "which the old service took whole for the app's arguments (unknown member iexec_developer_logger)";
+    assert_eq!(shown(logger), format!("{}, {because}", quoted(logger)));
+    assert_eq!(shown("null"), format!("{}, with which the old service made no session", quoted("null")));
+}
+
+#[test]
 fn a14_input_file_names() {
     for (url, expected) in [
         ("http://host/file1", "0xd4afc5e514196a391d04174cee09ff53688ba2aa987e208ec3936a0f4c4d9f4f"),
