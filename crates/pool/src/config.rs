@@ -322,6 +322,8 @@ pub struct RuntimeConfig {
     pub guest: PathBuf,
     /// Settings of the back end `native`.
     pub native: NativeConfig,
+    /// Settings of the back end `container`.
+    pub container: ContainerConfig,
     /// Settings of the back end `tdx`.
     pub tdx: TdxConfig,
 }
@@ -329,7 +331,8 @@ pub struct RuntimeConfig {
 impl Default for RuntimeConfig {
     fn default() -> Self {
         let guest = "/usr/lib/strongroom/strongroom-guest".into();
-        Self { kind: RuntimeKind::Native, guest, native: NativeConfig::default(), tdx: TdxConfig::default() }
+        let (native, container, tdx) = Default::default();
+        Self { kind: RuntimeKind::Native, guest, native, container, tdx }
     }
 }
 
@@ -352,6 +355,24 @@ pub struct NativeConfig {
     /// The simulator's program, for development only.
     #[serde(deserialize_with = "optional_path")]
     pub simulator: Option<PathBuf>,
+}
+
+/// Settings of the back end `container`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContainerConfig {
+    /// Unix socket of Docker or Podman.
+    pub socket: PathBuf,
+    /// Devices handed to every container, such as those of SGX.
+    pub devices: Vec<PathBuf>,
+    /// The engine's runtime; empty for its default.
+    pub runtime: String,
+}
+
+impl Default for ContainerConfig {
+    fn default() -> Self {
+        Self { socket: "/var/run/docker.sock".into(), devices: Vec::new(), runtime: String::new() }
+    }
 }
 
 /// Settings of the back end `tdx`.

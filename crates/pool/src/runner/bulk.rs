@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(found, ["https://data.example/0x1111111111111111111111111111111111111111"]);
         assert_eq!(locations(&gateways, "QmList", 2, &ledger).await.unwrap(), [""; 0]);
         for (gateways, cid) in [(&gateways[..], "QmList"), (&gateways[..], "../x"), (&[], "QmList")] {
-            let index = if gateways.is_empty() { 1 } else { 0 };
+            let index = u64::from(gateways.is_empty());
             assert!(matches!(locations(gateways, cid, index, &ledger).await, Err(OutsideError::Trouble(_))));
         }
     }
