@@ -34,8 +34,6 @@ pub mod simulated;
 const GUEST: &str = "/.strongroom/guest";
 const EVIDENCE: &str = "/.strongroom/evidence.sock";
 const RELAY: &str = "/.strongroom/relay";
-/// Time that inputs and results may take over and above the app's own.
-const MARGIN_SECONDS: u64 = 60;
 const MIB: u64 = 1 << 20;
 
 /// How enclaves are run here.
@@ -218,7 +216,14 @@ impl Enclaves {
         Ok(RunFolder(folder))
     }
 
-    fn launch(&self, run: &Run, image: UnpackedImage, command: &[String], surroundings: &Surroundings) -> Launch {
+    fn launch(
+        &self,
+        run: &Run,
+        image: UnpackedImage,
+        command: &[String],
+        surroundings: &Surroundings,
+    ) -> Result<Launch, OutsideError> {
+        let environment = self.environment(run, &image, surroundings.evidence.is_some())?;
         let bind = |source: &Path, target: &str| Bind { source: source.to_owned(), target: target.into() };
         let mut binds = vec![bind(&self.settings.guest, GUEST), bind(&surroundings.folder.0.join("relay"), RELAY)];
         if let Some(evidence) = &surroundings.evidence {
@@ -227,9 +232,9 @@ impl Enclaves {
         let scratch = |target: &str, size_bytes, mode| Scratch { target: target.into(), size_bytes, mode };
         let mut argv = vec![GUEST.to_owned(), "task".to_owned(), "--".to_owned()];
         argv.extend(command.iter().cloned());
-        Launch {
+        Ok(Launch {
             name: name_of(run),
-            environment: self.environment(run, &image, surroundings.evidence.is_some()),
+            environment,
             image,
             argv,
             binds,
@@ -240,17 +245,23 @@ impl Enclaves {
                 scratch("/run", MIB, 0o755),
             ],
             limits: Limits { deadline: self.time_for(run), ..self.settings.limits.clone() },
-        }
+        })
     }
 
-    /// All the time that is left until nobody can contribute any more, but no more than inputs, app and result may take each.
+    /// Inputs, app and result may each take as long as the category says, as ever, but all end when nobody can contribute any
+    /// more. The guest itself ends an app that takes longer.
     fn time_for(&self, run: &Run) -> Duration {
         let left = run.deal.contribution_deadline().0.saturating_sub(self.clock.now().0);
-        let stages = run.deal.category_seconds.saturating_add(MARGIN_SECONDS);
+        let stages = run.deal.category_seconds.saturating_mul(3);
         Duration::from_secs(stages.min(left).max(1))
     }
 
-    fn environment(&self, run: &Run, image: &UnpackedImage, simulated: bool) -> Vec<(String, String)> {
+    fn environment(
+        &self,
+        run: &Run,
+        image: &UnpackedImage,
+        simulated: bool,
+    ) -> Result<Vec<(String, String)>, OutsideError> {
         let settings = &self.settings;
         let gateways: Vec<_> = settings.gateways.iter().map(|url| url.as_str().trim_end_matches('/')).collect();
         let mut variables = vec![
@@ -268,7 +279,14 @@ impl Enclaves {
         if simulated {
             variables.push(("STRONGROOM_EVIDENCE_SOCKET", EVIDENCE.to_owned()));
         }
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        // Without a word of the image the guest takes a user without privileges.
+        if !image.config.user.is_empty() {
+            let user = image.user();
+            let user =
+                user.map_err(|error| OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, with_causes(&error)))?;
+            variables.push(("STRONGROOM_APP_USER", format!("{}:{}", user.uid, user.gid)));
+        }
+        Ok(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     async fn run_to_the_end(&self, run: Run) -> Result<Ended, OutsideError> {
@@ -282,7 +300,7 @@ impl Enclaves {
             return Err(OutsideError::refused(Cause::TASK_DESCRIPTION_INVALID, message));
         }
         let surroundings = self.surroundings(&run, &params, &command).await?;
-        let launch = self.launch(&run, image, &command, &surroundings);
+        let launch = self.launch(&run, image, &command, &surroundings)?;
         let simulated = surroundings.evidence.is_some();
         info!(task = %run.task, simulated, seconds = launch.limits.deadline.as_secs(), "enclave starts");
         let exit = self.runtime.run(&launch).await;
