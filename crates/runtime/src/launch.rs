@@ -28,6 +28,9 @@ pub struct Launch {
 }
 
 /// A file, folder or socket of the host that is visible inside, read-only. Connecting to a socket is still possible.
+///
+/// The sandbox's users are not the supervisor's: files must be readable, programs executable and sockets writable (mode 0666) for all
+/// users. Put them into a folder that only the supervisor can enter; folders above a source need not be open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// Absolute path on the host.
