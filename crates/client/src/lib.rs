@@ -8,7 +8,9 @@
 pub mod evidence;
 mod release;
 pub mod service;
+mod way;
 
 pub use evidence::{EvidenceError, EvidenceSource, GuestEvidence, SourcePaths};
 pub use release::{Patience, Pinned, ReleaseError, Released, release};
 pub use service::{Service, ServiceError};
+pub use way::{Way, WayError};

@@ -1,6 +1,5 @@
 //! The `/v1` calls of a service.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -11,6 +10,8 @@ use strongroom_protocol::release::{
     ANSWER_MEDIA_TYPE, AnswerError, ChallengeAnswer, IdentityAnswer, ReleaseAnswer, ReleaseRequest,
 };
 use url::Url;
+
+use crate::way::{Way, WayError};
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ pub enum ServiceError {
         url: Url,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: WayError,
     },
     /// No answer came, or it broke off.
     #[error("service at {url} does not answer; check the address and that it runs")]
@@ -107,38 +108,35 @@ pub struct Service {
 impl Service {
     /// The service at `base`, whose path is replaced: the service lives at the root of its origin.
     pub fn new(base: Url) -> Result<Self, ServiceError> {
-        Self::with(base, reqwest::Client::builder())
+        Self::through(base, &Way::Network)
     }
 
-    /// The same through a Unix socket, as from inside an enclave without network: a relay listens there.
-    pub fn through_socket(base: Url, socket: &Path) -> Result<Self, ServiceError> {
-        Self::with(base, reqwest::Client::builder().unix_socket(socket))
-    }
-
-    fn with(base: Url, builder: reqwest::ClientBuilder) -> Result<Self, ServiceError> {
-        let builder = builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy();
-        let http = builder.build().map_err(|source| ServiceError::Setup { url: base.clone(), source })?;
-        Ok(Self { http, base })
+    /// The same by another way, as from inside an enclave without network.
+    pub fn through(base: Url, way: &Way) -> Result<Self, ServiceError> {
+        match way.client_for(&base) {
+            Ok(http) => Ok(Self { http, base }),
+            Err(source) => Err(ServiceError::Setup { url: base, source }),
+        }
     }
 
     /// Asks for a nonce.
     pub async fn challenge(&self) -> Result<ChallengeAnswer, ServiceError> {
         let url = self.url("/v1/challenges");
-        let answer = self.http.post(url.clone()).send().await;
+        let answer = self.http.post(url.clone()).timeout(TIMEOUT).send().await;
         self.json(url, answer).await
     }
 
     /// Asks who the service says it is.
     pub async fn identity(&self) -> Result<IdentityAnswer, ServiceError> {
         let url = self.url("/v1/identity");
-        let answer = self.http.get(url.clone()).send().await;
+        let answer = self.http.get(url.clone()).timeout(TIMEOUT).send().await;
         self.json(url, answer).await
     }
 
     /// Asks for the secrets of a session. The answer is not believed yet.
     pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseAnswer, ServiceError> {
         let url = self.url("/v1/releases");
-        let answer = self.http.post(url.clone()).json(request).send().await;
+        let answer = self.http.post(url.clone()).timeout(TIMEOUT).json(request).send().await;
         let answer = accepted(&url, answer).await?;
         let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if media_type != ANSWER_MEDIA_TYPE {

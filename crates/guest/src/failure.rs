@@ -30,6 +30,9 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// The relay's folder cannot be read.
+    #[error("the relay cannot be used; check STRONGROOM_RELAY")]
+    Relay(#[source] std::io::Error),
     /// The operating system refuses something the guest needs.
     #[error("the system refuses what the guest needs")]
     System(#[source] std::io::Error),
@@ -41,7 +44,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
-            Self::Setting { .. } => 78,
+            Self::Setting { .. } | Self::Relay(_) => 78,
             Self::Release(ReleaseError::Service(error)) if error.is_retryable() => 75,
             Self::Release(ReleaseError::Service(ServiceError::Refused { .. })) => 77,
             Self::Release(ReleaseError::Evidence(_)) => 69,

@@ -8,11 +8,17 @@
 //! | `STRONGROOM_CHAIN_ID` | chain id, decimal |
 //! | `STRONGROOM_HUB` | address of the PoCo hub |
 //! | `STRONGROOM_SESSION` | session id of `POST /tee/sessions` |
-//! | `STRONGROOM_RELAY_SOCKET` | optional: Unix socket through which the service is reached |
+//! | `STRONGROOM_RELAY` | optional: folder of the relay through which everything is reached |
 //! | `STRONGROOM_EVIDENCE_SOCKET` | optional: socket of the guest agent, when not at a platform's own path |
 //! | `STRONGROOM_COCO_URL` | optional: address of a confidential-containers attestation agent |
+//! | `STRONGROOM_IPFS_GATEWAYS` | optional: addresses of IPFS gateways, with commas between |
+//! | `STRONGROOM_APP_SECONDS` | optional: how long the app may run |
+//! | `STRONGROOM_APP_ENV` | optional: the image's own variables, a JSON list of `NAME=value` |
+//! | `STRONGROOM_APP_WORKDIR` | optional: the image's working folder |
+//! | `STRONGROOM_APP_USER` | optional: `uid:gid` of the app; 1000:1000 when absent |
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use strongroom_client::{Pinned, SourcePaths};
 use strongroom_protocol::{SessionId, address};
@@ -28,6 +34,21 @@ pub(crate) struct Settings {
     pub(crate) session: SessionId,
     pub(crate) relay: Option<PathBuf>,
     pub(crate) sources: SourcePaths,
+    pub(crate) gateways: Vec<Url>,
+    pub(crate) app: AppSettings,
+}
+
+/// How the app is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AppSettings {
+    /// How long it may run; `None` for as long as it likes.
+    pub(crate) limit: Option<Duration>,
+    /// The image's variables, `NAME=value` each.
+    pub(crate) env: Vec<String>,
+    /// The image's working folder; empty for `/`.
+    pub(crate) working_folder: String,
+    /// User and group.
+    pub(crate) user: (u32, u32),
 }
 
 impl Settings {
@@ -58,10 +79,38 @@ impl Settings {
                 sms: address_of("STRONGROOM_SMS_KEY_ID")?,
             },
             session: parsed("STRONGROOM_SESSION", required("STRONGROOM_SESSION")?.parse())?,
-            relay: variable("STRONGROOM_RELAY_SOCKET").map(PathBuf::from),
+            relay: variable("STRONGROOM_RELAY").map(PathBuf::from),
             sources,
+            gateways: variable("STRONGROOM_IPFS_GATEWAYS")
+                .unwrap_or_default()
+                .split(',')
+                .filter(|gateway| !gateway.is_empty())
+                .map(|gateway| parsed("STRONGROOM_IPFS_GATEWAYS", gateway.parse()))
+                .collect::<Result<_, _>>()?,
+            app: AppSettings {
+                limit: variable("STRONGROOM_APP_SECONDS")
+                    .map(|seconds| parsed("STRONGROOM_APP_SECONDS", seconds.parse()).map(Duration::from_secs))
+                    .transpose()?,
+                env: match variable("STRONGROOM_APP_ENV") {
+                    None => Vec::new(),
+                    Some(list) => parsed("STRONGROOM_APP_ENV", serde_json::from_str(&list))?,
+                },
+                working_folder: variable("STRONGROOM_APP_WORKDIR").unwrap_or_default(),
+                user: match variable("STRONGROOM_APP_USER") {
+                    None => UNPRIVILEGED,
+                    Some(text) => parsed("STRONGROOM_APP_USER", parse_user(&text).ok_or("write it as uid:gid"))?,
+                },
+            },
         })
     }
+}
+
+/// Who runs apps of images that name nobody.
+const UNPRIVILEGED: (u32, u32) = (1000, 1000);
+
+fn parse_user(text: &str) -> Option<(u32, u32)> {
+    let (user, group) = text.split_once(':')?;
+    Some((user.parse().ok()?, group.parse().ok()?))
 }
 
 fn parsed<T, E: std::fmt::Display>(name: &'static str, read: Result<T, E>) -> Result<T, Failure> {
@@ -88,6 +137,21 @@ mod tests {
         let settings = Settings::read(complete).unwrap();
         assert_eq!(settings.pinned.chain_id, 31337);
         assert_eq!(settings.relay, None);
+        assert_eq!((settings.app.user, settings.app.limit), ((1000, 1000), None));
+    }
+
+    #[test]
+    fn what_describes_the_app_is_read_or_named() {
+        let with = |name: &'static str, value: &'static str| {
+            Settings::read(move |asked| if asked == name { Some(value.to_owned()) } else { complete(asked) })
+        };
+        assert_eq!(with("STRONGROOM_APP_ENV", r#"["A=b"]"#).unwrap().app.env, ["A=b"]);
+        assert_eq!(with("STRONGROOM_APP_USER", "7:8").unwrap().app.user, (7, 8));
+        assert_eq!(with("STRONGROOM_IPFS_GATEWAYS", "http://a,http://b").unwrap().gateways.len(), 2);
+        for name in ["STRONGROOM_APP_ENV", "STRONGROOM_APP_USER", "STRONGROOM_APP_SECONDS", "STRONGROOM_IPFS_GATEWAYS"]
+        {
+            assert!(with(name, "!").unwrap_err().to_string().contains(name), "{name}");
+        }
     }
 
     #[test]

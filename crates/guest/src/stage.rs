@@ -1,7 +1,8 @@
 //! Starts a stage with its own values and no others.
 //!
 //! The values go as a bundle through standard input to a second `strongroom-guest`, which becomes the app by `exec`. So no
-//! copy of the app's environment stays behind: the first process wiped its bundle, the second one's memory is replaced.
+//! copy of the app's environment stays behind: the first process wiped its bundle, the second one's memory is replaced. The second half
+//! runs as the app's user already, and gives up every privilege before it becomes the app.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,10 +13,18 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, Mode, SealFlags};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use strongroom_protocol::bundle::{self, Form, Item, Stage, fits_environment};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::settings::AppSettings;
+
+/// Public settings of the app, on their way to the second half.
+const APP_ENV: &str = "STRONGROOM_APP_ENV";
+const APP_WORKDIR: &str = "STRONGROOM_APP_WORKDIR";
+/// Where programs are looked for when the image does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The verb of the second half.
 pub(crate) const EXEC: &str = "exec";
@@ -24,6 +33,25 @@ pub(crate) const EXEC: &str = "exec";
 pub(crate) fn values_of(stage: Stage, mut items: Vec<Item>) -> Zeroizing<Vec<u8>> {
     items.retain(|item| item.stage == stage);
     bundle::encode(&items)
+}
+
+/// The second half as the app's user, with what the image says about its surroundings.
+pub(crate) fn command_as(command: &[OsString], app: &AppSettings) -> Result<Command, Failure> {
+    let mut second = self::command(command)?;
+    let env = serde_json::to_string(&app.env).expect("a list of texts is JSON");
+    second.env(APP_ENV, env).env(APP_WORKDIR, &app.working_folder);
+    if rustix::process::geteuid().is_root() && !is_alone() {
+        // As root this also drops the other groups.
+        second.uid(app.user.0).gid(app.user.1);
+    }
+    Ok(second)
+}
+
+/// Whether there is only one user in this user namespace, as an ordinary user's sandbox has it.
+pub(crate) fn is_alone() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let count: u64 = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
+    count == 1
 }
 
 /// The second half, with `command` to become. Its environment starts empty.
@@ -48,9 +76,9 @@ fn prepare(command: &[OsString]) -> Result<Command, Failure> {
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(Failure::System)?;
     let items = bundle::decode(&bytes).map_err(|error| Failure::Release(error.into()))?;
     let mut app = Command::new(&command[0]);
-    app.args(&command[1..]).env_clear().stdin(Stdio::null());
-    // What a program needs to find others; the image's own environment comes with the pool's runtimes.
-    app.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    app.args(&command[1..]).env_clear().stdin(Stdio::null()).env("PATH", PATH);
+    surroundings(&mut app)?;
+    confine().map_err(|errno| Failure::System(errno.into()))?;
     for item in &items {
         let value = item.value.expose_secret();
         if item.form == Form::Secret {
@@ -61,6 +89,25 @@ fn prepare(command: &[OsString]) -> Result<Command, Failure> {
         }
     }
     Ok(app)
+}
+
+/// The image's variables, which its values may replace, and its working folder.
+#[expect(clippy::disallowed_methods, reason = "what the first half set for the second")]
+fn surroundings(app: &mut Command) -> Result<(), Failure> {
+    let Ok(env) = std::env::var(APP_ENV) else { return Ok(()) };
+    let malformed = |error: serde_json::Error| Failure::Setting { name: APP_ENV, reason: error.to_string() };
+    let env: Vec<String> = serde_json::from_str(&env).map_err(malformed)?;
+    app.envs(env.iter().filter_map(|variable| variable.split_once('=')));
+    let folder = std::env::var(APP_WORKDIR).unwrap_or_default();
+    app.current_dir(if folder.is_empty() { "/" } else { &folder });
+    Ok(())
+}
+
+/// Gives up every capability, and the way to get any by starting another program.
+fn confine() -> rustix::io::Result<()> {
+    let none = CapabilitySet::empty();
+    rustix::thread::set_no_new_privs(true)?;
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
 /// A read-only file that exists in memory alone; its path is good for the app and the processes it starts.

@@ -1,7 +1,9 @@
-//! Runs the second half to its end: hands over the values, forwards signals, takes over orphans as process 1 must.
+//! Runs the second half to its end or to its time limit: hands over the values, forwards signals, takes over orphans as process 1
+//! must. When it returns, nothing that the app started runs any more, as far as it is process 1.
 
 use std::io::Write;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,9 +20,18 @@ const FORWARDED: [(SignalKind, Signal); 6] = [
     (SignalKind::user_defined2(), Signal::USR2),
 ];
 
-/// Starts `second`, gives it `values` and waits. The exit code is the app's, or 128 and the number of the signal that ended it.
-pub(crate) fn run(mut second: Command, values: &[u8]) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(Failure::System)?;
+/// How the app ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With this code: the app's, or 128 and the number of the signal that ended it.
+    Exited(u8),
+    /// It ran longer than it may and was killed.
+    TimedOut,
+}
+
+/// Starts `second`, gives it `values` and waits, at most for `limit`.
+pub(crate) fn run(mut second: Command, values: &[u8], limit: Option<Duration>) -> Result<End, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
     // Before the app starts: a signal that comes early must not end the guest alone.
     let signals = {
         let _inside = runtime.enter();
@@ -33,11 +44,11 @@ pub(crate) fn run(mut second: Command, values: &[u8]) -> Result<u8, Failure> {
         // A child that ended before it read says why itself.
         let _ = input.write_all(values);
     }
-    let (ended, wait_ended) = tokio::sync::oneshot::channel();
+    let (ended, mut wait_ended) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let _ = ended.send(wait_for(app));
     });
-    runtime.block_on(async {
+    let end = runtime.block_on(async {
         for stream in signals {
             let (mut stream, forwarded) = stream.map_err(Failure::System)?;
             tokio::spawn(async move {
@@ -47,9 +58,39 @@ pub(crate) fn run(mut second: Command, values: &[u8]) -> Result<u8, Failure> {
                 }
             });
         }
-        let status = wait_ended.await.map_err(|_| Failure::System(std::io::ErrorKind::BrokenPipe.into()))?;
-        status.map_err(|errno| Failure::System(errno.into()))
-    })
+        let over = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let code_of = |status: Result<rustix::io::Result<u8>, _>| match status {
+            Ok(Ok(code)) => Ok(code),
+            Ok(Err(errno)) => Err(Failure::System(errno.into())),
+            Err(_) => Err(Failure::System(std::io::ErrorKind::BrokenPipe.into())),
+        };
+        tokio::select! {
+            status = &mut wait_ended => code_of(status).map(End::Exited),
+            () = over => {
+                let _ = rustix::process::kill_process(app, Signal::KILL);
+                kill_all();
+                code_of(wait_ended.await).map(|_| End::TimedOut)
+            }
+        }
+    })?;
+    kill_all();
+    Ok(end)
+}
+
+/// Kills and reaps whatever the app left running. Only process 1 may say "all"; elsewhere they belong to somebody else.
+fn kill_all() {
+    if !rustix::process::getpid().is_init() {
+        return;
+    }
+    // The group of process 1 stands for every process but the caller: kill(-1), inside the own namespace.
+    let _ = rustix::process::kill_process_group(Pid::INIT, Signal::KILL);
+    // Until none is left: what they were writing is then over.
+    while matches!(rustix::process::wait(WaitOptions::empty()), Ok(_) | Err(rustix::io::Errno::INTR)) {}
 }
 
 /// Reaps every child until the app ended; orphans become children of process 1.
