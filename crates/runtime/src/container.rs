@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, DeviceMapping, HostConfig, HostConfigLogConfig, Mount, MountType,
+    ContainerCreateBody, ContainerState, DeviceMapping, HostConfig, HostConfigLogConfig, Mount, MountType,
     ResourcesUlimits,
 };
 use bollard::query_parameters::{
@@ -27,6 +28,8 @@ use crate::{Exit, Launch, Output, Reason, Refusal};
 
 /// Seconds that the engine may take for one answer.
 const ANSWER_SECONDS: u64 = 120;
+/// Pause after the engine stopped answering about a container that still runs.
+const WAIT_AGAIN: Duration = Duration::from_millis(200);
 /// Only the first process may look in there, as in the native sandbox.
 const OWN: &str = "/.strongroom";
 /// What the guest needs to start the app under another user.
@@ -216,24 +219,37 @@ impl Container {
         let logs = tokio::spawn(collect(attached.output, keep));
         self.docker.start_container(name, None).await.map_err(|error| refusal("start", error))?;
         let in_time = tokio::select! {
-            ended = timeout(launch.limits.deadline, self.end(name)) => ended.is_ok(),
-            _ = cancelled => false,
+            ended = timeout(launch.limits.deadline, self.ended(name)) => ended.ok(),
+            _ = cancelled => None,
         };
-        if !in_time {
+        let reason = if let Some(ended) = in_time {
+            reason(&ended?)
+        } else {
             // Already ended is as good.
             let _ = self.docker.kill_container(name, None).await;
-            self.end(name).await;
-        }
-        let (stdout, stderr) = logs.await.unwrap_or_default();
-        let ended = self.docker.inspect_container(name, None).await.map_err(|error| refusal("end", error))?;
-        let reason = if in_time { reason(&ended) } else { Reason::Deadline };
+            if timeout(Duration::from_secs(ANSWER_SECONDS), self.ended(name)).await.is_err() {
+                tracing::error!(name, "the engine does not kill a container whose time is over");
+            }
+            Reason::Deadline
+        };
+        // The engine ends the stream with the container.
+        let logs = timeout(Duration::from_secs(ANSWER_SECONDS), logs).await;
+        let (stdout, stderr) = logs.ok().and_then(Result::ok).unwrap_or_default();
         Ok(Exit { reason, stdout, stderr, peak_memory_bytes: None, cpu_time: None })
     }
 
-    /// Waits until the container has ended. How it ended is asked for afterwards.
-    async fn end(&self, name: &str) {
-        let mut waiting = Box::pin(self.docker.wait_container(name, None::<WaitContainerOptions>));
-        while waiting.next().await.is_some_and(|answer| answer.is_ok()) {}
+    /// Waits until the container has ended, and says how. A lost connection is not its end.
+    async fn ended(&self, name: &str) -> Result<ContainerState, Refusal> {
+        loop {
+            let mut waiting = Box::pin(self.docker.wait_container(name, None::<WaitContainerOptions>));
+            while waiting.next().await.is_some_and(|answer| answer.is_ok()) {}
+            let found = self.docker.inspect_container(name, None).await.map_err(|error| refusal("end", error))?;
+            let state = found.state.ok_or_else(|| refusal("end", "the engine does not say how the container ended"))?;
+            if state.running != Some(true) {
+                return Ok(state);
+            }
+            tokio::time::sleep(WAIT_AGAIN).await;
+        }
     }
 }
 
@@ -254,15 +270,14 @@ async fn collect(
     (stdout, stderr)
 }
 
-fn reason(ended: &ContainerInspectResponse) -> Reason {
-    let state = ended.state.clone().unwrap_or_default();
-    let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
-    match code {
-        0 => Reason::Exited(0),
+fn reason(state: &ContainerState) -> Reason {
+    match state.exit_code.and_then(|code| i32::try_from(code).ok()) {
+        None => Reason::Refused(refusal("end", "the engine does not say how the container ended")),
+        Some(0) => Reason::Exited(0),
         _ if state.oom_killed == Some(true) => Reason::OutOfMemory,
         // Shells and engines write a signal like this; a program that exits so by itself cannot be told apart.
-        129..=192 => Reason::Signalled(code - 128),
-        code => Reason::Exited(code),
+        Some(code @ 129..=192) => Reason::Signalled(code - 128),
+        Some(code) => Reason::Exited(code),
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::output::drain;
+use crate::output::Drain;
 use crate::{Exit, Launch, Output, Reason, Refusal};
 
 /// Where the guest is bound in every launch that has one.
@@ -145,7 +145,7 @@ impl Tdx {
     /// Reads what the launcher says until it ends. A launcher that does not stop in time is killed.
     async fn watch(&self, launch: &Launch, mut launcher: Child, cancelled: oneshot::Receiver<()>) -> Exit {
         let keep = launch.limits.log_bytes;
-        let own_errors = launcher.stderr.take().map(|stream| tokio::spawn(drain(stream, 4096)));
+        let own_errors = launcher.stderr.take().map(|stream| Drain::start(stream, 4096));
         let mut heard = Heard { keep, ..Heard::default() };
         let stdout = launcher.stdout.take();
         let listening = async {
@@ -166,7 +166,7 @@ impl Tdx {
             tracing::error!(run = launch.name, %error, "a launcher of confidential machines could not be killed");
         }
         let errors = match own_errors {
-            Some(task) => task.await.unwrap_or_default().escaped(),
+            Some(drain) => drain.finish(self.settings.grace).await.escaped(),
             None => String::new(),
         };
         let reason = match heard.end {

@@ -18,8 +18,11 @@ use super::cgroup::{Controller, Group};
 use super::ids::Mapping;
 use super::wire::{ENTERED, GO, MAPPED, ProcessLimits, Spec, Word, encode};
 use super::{Native, OUTER, step};
-use crate::output::drain;
+use crate::output::Drain;
 use crate::{Exit, Launch, Output, Reason, Refusal};
+
+/// What is left in the pipes when everything inside is dead is read in a moment; longer, and somebody else holds them.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(10);
 
 /// Runs one task. When the future is dropped, everything inside is killed and cleared away in the background.
 pub(crate) async fn run(native: &Native, launch: &Launch) -> Exit {
@@ -97,8 +100,8 @@ impl Sandbox {
         cancelled: oneshot::Receiver<()>,
     ) -> Exit {
         let keep = launch.limits.log_bytes;
-        let stdout = self.helper.stdout.take().map(|stream| tokio::spawn(drain(stream, keep)));
-        let stderr = self.helper.stderr.take().map(|stream| tokio::spawn(drain(stream, keep)));
+        let stdout = self.helper.stdout.take().map(|stream| Drain::start(stream, keep));
+        let stderr = self.helper.stderr.take().map(|stream| Drain::start(stream, keep));
         let spec = spec_of(native, launch, mapping);
         let end = tokio::select! {
             ended = timeout(launch.limits.deadline, self.converse(&spec, mapping)) => match ended {
@@ -209,9 +212,9 @@ pub(super) fn try_namespaces(helper: &Path) -> Result<(), Refusal> {
     }
 }
 
-async fn collected(stream: Option<tokio::task::JoinHandle<Output>>) -> Output {
+async fn collected(stream: Option<Drain>) -> Output {
     match stream {
-        Some(task) => task.await.unwrap_or_default(),
+        Some(drain) => drain.finish(REST_OF_OUTPUT).await,
         None => Output::default(),
     }
 }
