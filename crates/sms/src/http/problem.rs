@@ -37,6 +37,11 @@ impl Problem {
         Self { status, code, detail: detail.into() }
     }
 
+    /// The stable word.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// "Could not find out": to be asked again.
     pub(super) fn trouble(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "trouble", detail)

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use strongroom_attest::evidence::{MAX_EVENT_LOG_BYTES, MAX_QUOTE_BYTES};
 use strongroom_protocol::address;
 use strongroom_protocol::release::{ANSWER_MEDIA_TYPE, IdentityAnswer, ReleaseRequest};
-use tracing::{Span, field};
+use tracing::{Span, field, info};
 
 use super::problem::{self, Problem};
 use crate::Sms;
@@ -66,5 +66,9 @@ async fn try_release(sms: &Sms, body: Body) -> Result<Vec<u8>, Problem> {
         Span::current().record("task", field::display(task));
     }
     let answer = releases.release(&sms.vault, &request, sms.clock.seconds()).await;
-    answer.map(|answer| answer.to_bytes()).map_err(|error| problem::release_refused(&error))
+    answer.map(|answer| answer.to_bytes()).map_err(|error| {
+        let problem = problem::release_refused(&error);
+        info!(code = problem.code(), "release refused");
+        problem
+    })
 }
