@@ -127,6 +127,7 @@ struct SchedulerTable {
     password_file: PathBuf,
     address: &'static str,
     port: u16,
+    margin_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -200,6 +201,8 @@ impl Pool {
                 password_file: password_file.clone(),
                 address: "127.0.0.1",
                 port: options.port,
+                // Categories of tests are short.
+                margin_seconds: 5,
             },
             worker: WorkerTable {
                 keystore: worker,

@@ -1,12 +1,14 @@
 //! A network with everybody who takes part in it: the service, the pool, an app, its owner, a buyer.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::Value;
+use strongroom_devnet::contracts::Hub;
 use strongroom_devnet::market::{Offered, Purchase, tag};
 use strongroom_devnet::pool::{Pool, PoolOptions};
 use strongroom_devnet::resources::App;
@@ -33,9 +35,12 @@ const CALLBACK: Address = Address::repeat_byte(0xca);
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Status numbers of tasks on chain.
+pub(crate) const UNSET: u8 = 0;
 pub(crate) const ACTIVE: u8 = 1;
 pub(crate) const COMPLETED: u8 = 3;
 pub(crate) const FAILED: u8 = 4;
+/// The category of ordinary tasks, of 300 s.
+pub(crate) const XS: u64 = 0;
 
 pub(crate) struct Scene {
     pub(crate) network: Devnet,
@@ -43,12 +48,34 @@ pub(crate) struct Scene {
     pub(crate) pool: Pool,
     workerpool: Address,
     images: PathBuf,
-    salt: AtomicU64,
+    salt: AtomicU8,
+    /// Taken by whoever sends as an account that others send as too.
+    buying: tokio::sync::Mutex<()>,
     _folder: TempDir,
+}
+
+/// What is bought.
+pub(crate) struct Order<'a> {
+    pub(crate) app: Address,
+    pub(crate) tasks: u64,
+    pub(crate) category: u64,
+    pub(crate) params: &'a str,
+}
+
+impl Order<'_> {
+    /// One ordinary task.
+    pub(crate) fn of(app: Address) -> Self {
+        Self { app, tasks: 1, category: XS, params: "{}" }
+    }
 }
 
 pub(crate) fn wallet(index: usize) -> PrivateKeySigner {
     development_accounts()[index].signer()
+}
+
+/// A port that is free now: a service that is started again keeps its address.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// What a simulated enclave with this guest measures to, as the simulator has it.
@@ -60,6 +87,18 @@ fn measured(guest: &[u8]) -> TdxMeasured {
 }
 
 impl Scene {
+    /// The one that other tests use at this moment, else a new one. It ends with the last test that holds it.
+    pub(crate) async fn shared() -> Arc<Self> {
+        static CURRENT: tokio::sync::Mutex<Weak<Scene>> = tokio::sync::Mutex::const_new(Weak::new());
+        let mut current = CURRENT.lock().await;
+        if let Some(scene) = current.upgrade() {
+            return scene;
+        }
+        let scene = Arc::new(Self::new().await);
+        *current = Arc::downgrade(&scene);
+        scene
+    }
+
     pub(crate) async fn new() -> Self {
         // Only the first of the tests in this process can; the choice is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -79,6 +118,7 @@ impl Scene {
         let sms_folder = folder.path().join("sms");
         std::fs::create_dir(&sms_folder).unwrap();
         let mut sms_options = SmsOptions::new(support::program("strongroom-sms", "strongroom-sms"), sms_folder);
+        sms_options.port = free_port();
         sms_options.simulated = Some(trust.unwrap());
         let (network, sms) = tokio::task::spawn_blocking(move || {
             let sms = Sms::start(&network, sms_options).unwrap();
@@ -109,7 +149,16 @@ impl Scene {
         })
         .await
         .unwrap();
-        Self { network, sms, pool, workerpool, images, salt: AtomicU64::new(1), _folder: folder }
+        Self {
+            network,
+            sms,
+            pool,
+            workerpool,
+            images,
+            salt: AtomicU8::new(1),
+            buying: tokio::sync::Mutex::default(),
+            _folder: folder,
+        }
     }
 
     /// An app that runs this shell script, registered on chain with the digest of its image.
@@ -120,25 +169,56 @@ impl Scene {
         image.entrypoint(["/bin/sh", "/app.sh"]);
         let digest = image.write_layout(&self.images, name).unwrap();
         let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
+        let _turn = self.buying.lock().await;
         self.network.chain().unwrap().create_app(&wallet(OWNER), &app).await.unwrap()
     }
 
-    /// Buys tasks of `app` whose results go to a callback. Gives their ids.
-    pub(crate) async fn buy(&self, app: Address, tasks: u64, params: &str) -> Vec<B256> {
-        let (owner, scheduler, requester) = (wallet(OWNER), wallet(SCHEDULER), wallet(REQUESTER));
-        let app = Offered { address: app, owner: &owner };
-        let pool = Offered { address: self.workerpool, owner: &scheduler };
-        let mut purchase = Purchase::new(app, pool, &requester, tag::TDX);
-        purchase.volume = tasks;
-        params.clone_into(&mut purchase.params);
-        purchase.callback = CALLBACK;
-        purchase.salt = B256::with_last_byte(u8::try_from(self.salt.fetch_add(1, Ordering::SeqCst)).unwrap());
-        let deal = self.network.chain().unwrap().buy(&purchase).await.unwrap();
-        (0..tasks).map(|index| task_id(deal, index)).collect()
+    /// An app whose checksum is that of no image.
+    pub(crate) async fn app_without_image(&self, name: &str) -> Address {
+        let _turn = self.buying.lock().await;
+        self.network.chain().unwrap().create_app(&wallet(OWNER), &App::named(name)).await.unwrap()
     }
 
-    /// What the pool's API says about a task, once its status is one of `statuses`.
-    pub(crate) async fn until(&self, task: B256, statuses: &[&str]) -> Value {
+    /// A category of tasks that may take so long. Gives its number.
+    pub(crate) async fn category(&self, seconds: u64) -> u64 {
+        let chain = self.network.chain().unwrap();
+        let hub = self.network.deployment().hub;
+        let next = chain.node.call(hub, &Hub::countCategoryCall {}).await.unwrap();
+        let (name, description) = ("short".to_owned(), String::new());
+        let call = Hub::createCategoryCall { name, description, workClockTimeRef: U256::from(seconds) };
+        chain.node.send(&wallet(0), hub, &call).await.unwrap();
+        next.to()
+    }
+
+    /// Buys tasks whose results go to a callback. Gives their ids.
+    pub(crate) async fn buy(&self, order: Order<'_>) -> Vec<B256> {
+        let (owner, scheduler, requester) = (wallet(OWNER), wallet(SCHEDULER), wallet(REQUESTER));
+        let app = Offered { address: order.app, owner: &owner };
+        let pool = Offered { address: self.workerpool, owner: &scheduler };
+        let mut purchase = Purchase::new(app, pool, &requester, tag::TDX);
+        (purchase.volume, purchase.category) = (order.tasks, order.category);
+        order.params.clone_into(&mut purchase.params);
+        purchase.callback = CALLBACK;
+        purchase.salt = B256::with_last_byte(self.salt.fetch_add(1, Ordering::SeqCst));
+        let chain = self.network.chain().unwrap();
+        // Transactions of one account, one after the other.
+        let _turn = self.buying.lock().await;
+        let deal = chain.buy(&purchase).await.unwrap();
+        (0..order.tasks).map(|index| task_id(deal, index)).collect()
+    }
+
+    /// Buys one ordinary task.
+    pub(crate) async fn buy_one(&self, app: Address) -> B256 {
+        self.buy(Order::of(app)).await[0]
+    }
+
+    /// The end of a task: what the pool's API says about it.
+    pub(crate) async fn end(&self, task: B256) -> Value {
+        self.until(task, |model| matches!(model["currentStatus"].as_str(), Some("COMPLETED" | "FAILED"))).await
+    }
+
+    /// What the pool's API says about a task, once `is_enough`.
+    pub(crate) async fn until(&self, task: B256, is_enough: impl Fn(&Value) -> bool) -> Value {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let begun = Instant::now();
         loop {
@@ -147,7 +227,7 @@ impl Scene {
                 Ok(answer) => answer.json().await.unwrap_or_default(),
                 Err(_) => Value::Null,
             };
-            if statuses.iter().any(|status| model["currentStatus"] == *status) {
+            if is_enough(&model) {
                 return model;
             }
             assert!(begun.elapsed() < PATIENCE, "{model:#}\n{}", self.pool.log());
