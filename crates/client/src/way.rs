@@ -1,7 +1,8 @@
 //! The way out of an enclave: the network, or a relay with one Unix socket for each origin that the pool allows.
 //!
 //! The relay's folder holds a file `origins`: a line for each, the origin (`https://host:port`), a space, the name of a socket beside it. What
-//! runs through a socket is HTTP or TLS from end to end, so nobody needs to trust the relay.
+//! runs through a socket is HTTP or TLS from end to end, so nobody needs to trust the relay. Inside an enclave the root certificates are
+//! those compiled in (Mozilla's): the image around the app has none, or any.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -62,11 +63,21 @@ impl Way {
             Self::Relay(sockets) => {
                 let origin = origin(url).ok_or_else(|| WayError::Scheme { url: url.to_string() })?;
                 let socket = sockets.get(&origin).ok_or(WayError::NotAllowed { origin })?;
-                builder.unix_socket(socket.as_path())
+                builder.unix_socket(socket.as_path()).tls_backend_preconfigured(compiled_in_roots())
             }
         };
         builder.build().map_err(WayError::Setup)
     }
+}
+
+fn compiled_in_roots() -> rustls::ClientConfig {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the suites of the default protocol versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// Scheme, host and port.
@@ -96,14 +107,8 @@ mod tests {
             ("http://b.example", false),
             ("ftp://a.example", false),
         ] {
-            let _ = rustls_provider();
             assert_eq!(way.client_for(&url.parse().unwrap()).is_ok(), allowed, "{url}");
         }
         assert!(Way::through_relay(&folder.path().join("nothing")).is_err());
-    }
-
-    /// `reqwest` without a provider of its own wants one to be there.
-    fn rustls_provider() -> Result<(), std::sync::Arc<rustls::crypto::CryptoProvider>> {
-        rustls::crypto::ring::default_provider().install_default()
     }
 }
