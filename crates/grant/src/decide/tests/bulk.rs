@@ -120,3 +120,24 @@ fn the_key_of_every_dataset_of_the_slice_must_be_stored() {
     facts.task.stored.remove(&SecretId::Dataset(SECOND));
     assert_eq!(decide(&facts).unwrap_err(), Refusal::DatasetKeyMissing { dataset: SECOND });
 }
+
+#[test]
+fn an_explanation_says_of_every_order_what_chain_and_hub_say() {
+    let compared = |facts: &Facts| -> String {
+        let finding = explain(facts).into_iter().find(|finding| finding.check.contains("bulk slice")).unwrap();
+        finding.compared
+    };
+    let mut facts = bulk_facts();
+    let orders = facts.task.bulk.as_mut().unwrap();
+    orders[0].price = U256::from(7);
+    (orders[1].dataset, orders[1].compatible) = (None, Err("Deal not found".to_owned()));
+    let [first, second] = ["0xAAaAAaAAAaAaAAaAAaaaaaaaaAAaAaAAaaAAaaAA", "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"];
+    let volume = 9_007_199_254_740_991_u64;
+    let expected = format!(
+        "{first} is a dataset on chain, hub says compatible, volume {volume}, price 7; \
+         {second} is no dataset on chain, hub says Deal not found, volume {volume}, price 0"
+    );
+    assert_eq!(compared(&facts), expected);
+    facts.task.bulk = Err("it is cut short".to_owned());
+    assert_eq!(compared(&facts), "it is cut short");
+}

@@ -16,6 +16,7 @@ fn a_keeper_gets_the_stages_it_serves_and_is_named_in_the_grant() {
     assert_eq!(grant.plan(), &whole.clone().for_stages(&[Stage::App, Stage::PostCompute]));
     assert_ne!(grant.plan(), &whole);
     assert_eq!(grant.identity().to_string(), "entrusted to the keeper");
+    assert_eq!(grant.trust_domain(), &TrustDomain::Production);
     assert_eq!((grant.session(), grant.worker(), grant.block()), (session().id, worker(), facts.task.chain.block));
 }
 
