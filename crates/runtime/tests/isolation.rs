@@ -11,6 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
@@ -200,7 +201,7 @@ async fn a_socket_that_is_bound_into_the_sandbox_can_be_used() {
 }
 
 /// What a supervisor does with a socket for a sandbox whose users are not its own.
-fn make_reachable(path: &std::path::Path) {
+fn make_reachable(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
 }
@@ -441,16 +442,24 @@ async fn nothing_survives_a_supervisor_that_is_killed() {
 
 /// A killed supervisor cannot remove its groups.
 fn remove_groups(run: &str) {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    for (controller, path) in own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')) {
-        for top in [format!("/sys/fs/cgroup/{controller}{path}"), format!("/sys/fs/cgroup/{controller}")] {
-            let folder = format!("{top}/strongroom-{run}");
-            // The kernel lets go of them a moment after the last process ended.
-            while fs::metadata(&folder).is_ok() && fs::remove_dir(&folder).is_err() {
-                std::thread::yield_now();
-            }
+    for folder in group_folders(run) {
+        // The kernel lets go of them a moment after the last process ended.
+        while folder.exists() && fs::remove_dir(&folder).is_err() {
+            std::thread::yield_now();
         }
     }
+}
+
+/// Where the control groups of a run may be.
+fn group_folders(run: &str) -> Vec<PathBuf> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let groups = own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    groups
+        .flat_map(|(controller, path)| {
+            let top = Path::new("/sys/fs/cgroup").join(controller);
+            [top.join(path.trim_start_matches('/')), top].map(|folder| folder.join(format!("strongroom-{run}")))
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -461,10 +470,14 @@ async fn nothing_survives_a_run_that_is_given_up() {
     make_reachable(&path);
     let mut launch = act_launch("act_hold_a_socket_for_ever", "");
     launch.binds.push(bind(&path, "/.strongroom/test.sock"));
+    let name = launch.name.clone();
     let running = tokio::spawn(async move { run(&launch).await });
     let ended = tokio::task::spawn_blocking(move || await_end(&listener)).await.unwrap();
     running.abort();
     tokio::task::spawn_blocking(ended).await.unwrap();
+    while group_folders(&name).iter().any(|folder| folder.exists()) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -526,7 +539,7 @@ fn an_ordinary_user_can_run_sandboxes() {
     assert_eq!(told, "0 0 65533 1");
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
     assert!(status.success());
 }

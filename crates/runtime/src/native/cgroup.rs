@@ -300,6 +300,13 @@ impl Group {
     }
 }
 
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Only when nobody could wait for the kernel: the program ends.
+        self.remove_empty();
+    }
+}
+
 /// The outer helper is in the group as well.
 fn with_helpers(processes: u32) -> String {
     (u64::from(processes) + 1).to_string()
