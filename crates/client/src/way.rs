@@ -53,24 +53,28 @@ impl Way {
 
     /// A client for `url` and everything else at its origin. It follows no redirects: they may lead elsewhere.
     pub fn client_for(&self, url: &Url) -> Result<reqwest::Client, WayError> {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE);
+        let careful = |builder: reqwest::ClientBuilder| {
+            builder.redirect(reqwest::redirect::Policy::none()).connect_timeout(PATIENCE).read_timeout(PATIENCE)
+        };
         let builder = match self {
-            Self::Network => builder,
+            Self::Network => reqwest::Client::builder().no_proxy(),
             Self::Relay(sockets) => {
                 let origin = origin(url).ok_or_else(|| WayError::Scheme { url: url.to_string() })?;
                 let socket = sockets.get(&origin).ok_or(WayError::NotAllowed { origin })?;
-                builder.unix_socket(socket.as_path()).tls_backend_preconfigured(compiled_in_roots())
+                inside_enclave().unix_socket(socket.as_path())
             }
         };
-        builder.build().map_err(WayError::Setup)
+        careful(builder).build().map_err(WayError::Setup)
     }
 }
 
-fn compiled_in_roots() -> rustls::ClientConfig {
+/// A client that asks the system for nothing: no certificates, no proxy.
+pub(crate) fn inside_enclave() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(compiled_in_roots())
+}
+
+/// TLS that trusts what Mozilla trusts: an image need not bring certificates, and those it brings would be a stranger's.
+pub(crate) fn compiled_in_roots() -> rustls::ClientConfig {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     rustls::ClientConfig::builder_with_provider(provider)

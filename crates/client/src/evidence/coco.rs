@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{EvidenceError, GuestEvidence};
+use crate::way::compiled_in_roots;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -39,6 +40,6 @@ pub(super) async fn emit_event(agent: &Url, event: &str, payload: &[u8]) -> Resu
 }
 
 fn client(agent: &Url) -> Result<reqwest::Client, EvidenceError> {
-    let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+    let builder = crate::way::inside_enclave().timeout(TIMEOUT);
     builder.build().map_err(|error| EvidenceError::failed(agent, error))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{EvidenceError, GuestEvidence};
+use crate::way::compiled_in_roots;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -34,7 +35,7 @@ pub(super) async fn emit_event(socket: &Path, event: &str, payload: &[u8]) -> Re
 
 async fn post(socket: &Path, route: &str, request: &impl Serialize) -> Result<Vec<u8>, EvidenceError> {
     let failed = |reason: &dyn std::fmt::Display| EvidenceError::failed(socket.display(), reason);
-    let http = reqwest::Client::builder().unix_socket(socket).timeout(TIMEOUT).no_proxy().build();
+    let http = crate::way::inside_enclave().unix_socket(socket).timeout(TIMEOUT).build();
     let http = http.map_err(|error| failed(&error))?;
     // The host name means nothing on a Unix socket; HTTP wants one.
     let answer = http.post(format!("http://agent.invalid/{route}")).json(request).send().await;
