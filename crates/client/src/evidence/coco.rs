@@ -8,7 +8,6 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{EvidenceError, GuestEvidence};
-use crate::way::compiled_in_roots;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

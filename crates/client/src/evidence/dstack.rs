@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{EvidenceError, GuestEvidence};
-use crate::way::compiled_in_roots;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
