@@ -56,8 +56,8 @@ pub(crate) fn is_alone() -> bool {
 
 /// The second half, with `command` to become. Its environment starts empty.
 pub(crate) fn command(command: &[OsString]) -> Result<Command, Failure> {
-    let own = std::env::current_exe().map_err(Failure::System)?;
-    let mut second = Command::new(own);
+    // Not by its path: the folder of the guest is closed to the app's user, and this leads to the very file that runs.
+    let mut second = Command::new("/proc/self/exe");
     second.arg(EXEC).arg("--").args(command).env_clear().stdin(Stdio::piped());
     Ok(second)
 }
