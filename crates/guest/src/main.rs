@@ -58,7 +58,7 @@ fn run(command: &[std::ffi::OsString]) -> Result<u8, Failure> {
     let released = runtime.block_on(obtain(&settings, &way))?;
     drop(runtime);
     let values = stage::values_of(Stage::App, released.items);
-    match supervise::run(stage::command(command)?, &values, settings.app.limit)? {
+    match supervise::run(stage::command(command), &values, settings.app.limit)? {
         End::Exited(code) => Ok(code),
         End::TimedOut => Ok(124),
     }

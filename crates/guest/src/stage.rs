@@ -36,15 +36,15 @@ pub(crate) fn values_of(stage: Stage, mut items: Vec<Item>) -> Zeroizing<Vec<u8>
 }
 
 /// The second half as the app's user, with what the image says about its surroundings.
-pub(crate) fn command_as(command: &[OsString], app: &AppSettings) -> Result<Command, Failure> {
-    let mut second = self::command(command)?;
+pub(crate) fn command_as(command: &[OsString], app: &AppSettings) -> Command {
+    let mut second = self::command(command);
     let env = serde_json::to_string(&app.env).expect("a list of texts is JSON");
     second.env(APP_ENV, env).env(APP_WORKDIR, &app.working_folder);
     if rustix::process::geteuid().is_root() && !is_alone() {
         // As root this also drops the other groups.
         second.uid(app.user.0).gid(app.user.1);
     }
-    Ok(second)
+    second
 }
 
 /// Whether there is only one user in this user namespace, as an ordinary user's sandbox has it.
@@ -55,11 +55,11 @@ pub(crate) fn is_alone() -> bool {
 }
 
 /// The second half, with `command` to become. Its environment starts empty.
-pub(crate) fn command(command: &[OsString]) -> Result<Command, Failure> {
+pub(crate) fn command(command: &[OsString]) -> Command {
     // Not by its path: the folder of the guest is closed to the app's user, and this leads to the very file that runs.
     let mut second = Command::new("/proc/self/exe");
     second.arg(EXEC).arg("--").args(command).env_clear().stdin(Stdio::piped());
-    Ok(second)
+    second
 }
 
 /// Becomes `command` with the values of standard input. Returns only when that fails.
