@@ -72,8 +72,8 @@ pub(crate) fn run(mut second: Command, values: &[u8], limit: Option<Duration>) -
         tokio::select! {
             status = &mut wait_ended => code_of(status).map(End::Exited),
             () = over => {
+                // The others are killed below: two that reap would take the app's end from each other.
                 let _ = rustix::process::kill_process(app, Signal::KILL);
-                kill_all();
                 code_of(wait_ended.await).map(|_| End::TimedOut)
             }
         }
