@@ -9,6 +9,7 @@
 
 pub mod anvil;
 pub mod artifacts;
+pub mod content_store;
 pub mod contracts;
 pub mod deploy;
 pub mod home;
@@ -20,6 +21,7 @@ pub mod pool;
 pub mod process;
 pub mod programs;
 pub mod resources;
+pub mod result_proxy;
 pub mod sdk;
 pub mod simulated;
 pub mod sms;
