@@ -5,6 +5,7 @@
 //!
 //! The file `origins` beside the sockets has a line for each: the origin, a space, the name of the socket.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -62,7 +63,7 @@ impl Relay {
             // The enclave's users are other users here; who reaches the folder may connect.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
             serving.spawn(serve(listener, destination));
-            lines.push_str(&format!("{origin} {socket}\n"));
+            writeln!(lines, "{origin} {socket}").map_err(io::Error::other)?;
             Ok(())
         };
         open(WORKER_ORIGIN, WORKER_SOCKET.to_owned(), Destination::Worker(worker.to_owned()))?;
