@@ -1,5 +1,7 @@
 //! The program as operators call it.
 
+#![allow(clippy::unwrap_used, reason = "its helpers may unwrap like a test")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
