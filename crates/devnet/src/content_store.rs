@@ -134,7 +134,8 @@ async fn add(State(files): State<Files>, Query(query): Query<AddQuery>, mut form
             Ok(Ok(cid)) => {
                 let id = cid.to_string();
                 let name = if name.is_empty() { &id } else { &name };
-                lines.push_str(&format!("{}\n", json!({ "Name": name, "Hash": id, "Size": size })));
+                lines.push_str(&json!({ "Name": name, "Hash": id, "Size": size }).to_string());
+                lines.push('\n');
             }
             _ => return trouble("the file could not be kept"),
         }

@@ -5,4 +5,6 @@ mod support;
 
 mod contracts;
 mod journeys;
+mod load;
+mod results;
 mod scene;

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::Value;
+use strongroom_devnet::content_store::ContentStore;
 use strongroom_devnet::contracts::Hub;
 use strongroom_devnet::market::{Offered, Purchase, tag};
 use strongroom_devnet::pool::{Pool, PoolOptions};
 use strongroom_devnet::resources::App;
+use strongroom_devnet::result_proxy::ResultProxy;
 use strongroom_devnet::simulated::SimulatedTrust;
 use strongroom_devnet::sms::{Sms, SmsOptions};
 use strongroom_devnet::tasks::task_id;
@@ -25,8 +27,8 @@ use tempfile::TempDir;
 use crate::support;
 
 /// Accounts of the network by what they do.
-const OWNER: usize = 1;
-const REQUESTER: usize = 2;
+pub(crate) const OWNER: usize = 1;
+pub(crate) const REQUESTER: usize = 2;
 const SCHEDULER: usize = 3;
 const WORKER: usize = 4;
 /// Called with results; nobody is there, which the hub does not mind.
@@ -46,11 +48,16 @@ pub(crate) struct Scene {
     pub(crate) network: Devnet,
     pub(crate) sms: Sms,
     pub(crate) pool: Pool,
+    /// Where datasets and results are.
+    pub(crate) store: ContentStore,
+    _proxy: ResultProxy,
     workerpool: Address,
     images: PathBuf,
     salt: AtomicU8,
     /// Taken by whoever sends as an account that others send as too.
     buying: tokio::sync::Mutex<()>,
+    /// Serves store and proxy for all tests that share the scene; each has a runtime of its own.
+    serving: Option<tokio::runtime::Runtime>,
     _folder: TempDir,
 }
 
@@ -60,12 +67,16 @@ pub(crate) struct Order<'a> {
     pub(crate) tasks: u64,
     pub(crate) category: u64,
     pub(crate) params: &'a str,
+    /// A dataset of the owner's.
+    pub(crate) dataset: Option<Address>,
+    /// Whether the result goes to a contract instead of the result proxy.
+    pub(crate) callback: bool,
 }
 
 impl Order<'_> {
-    /// One ordinary task.
+    /// One ordinary task whose result goes to a callback.
     pub(crate) fn of(app: Address) -> Self {
-        Self { app, tasks: 1, category: XS, params: "{}" }
+        Self { app, tasks: 1, category: XS, params: "{}", dataset: None, callback: true }
     }
 }
 
@@ -84,6 +95,14 @@ fn measured(guest: &[u8]) -> TdxMeasured {
     let mut measured = TdxMeasured { mrtd: platform.mrtd, ..TdxMeasured::default() };
     measured.log.boot = [(); 3].map(|()| vec![BootEvent::extended(platform.mrtd)]);
     measured
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
+    }
 }
 
 impl Scene {
@@ -126,7 +145,17 @@ impl Scene {
         })
         .await
         .unwrap();
-        std::fs::create_dir(folder.path().join("pool")).unwrap();
+        for name in ["pool", "content"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (chain, content) = (network.chain().unwrap(), folder.path().join("content"));
+        let started = serving.spawn(async move {
+            let store = ContentStore::start(&content, 0).await.unwrap();
+            let proxy = ResultProxy::start(chain, store.files().clone(), 0).await.unwrap();
+            (store, proxy)
+        });
+        let (store, proxy) = started.await.unwrap();
         let options = PoolOptions {
             program: support::program("strongroom-pool", "strongroom-pool"),
             guest,
@@ -136,8 +165,8 @@ impl Scene {
             owner: wallet(SCHEDULER),
             worker: wallet(WORKER),
             sms_url: sms.url().to_owned(),
-            result_proxy: None,
-            gateways: Vec::new(),
+            result_proxy: Some(proxy.url()),
+            gateways: vec![store.url()],
             images: vec![images.clone()],
             places: 4,
             port: 0,
@@ -153,10 +182,13 @@ impl Scene {
             network,
             sms,
             pool,
+            store,
+            _proxy: proxy,
             workerpool,
             images,
             salt: AtomicU8::new(1),
             buying: tokio::sync::Mutex::default(),
+            serving: Some(serving),
             _folder: folder,
         }
     }
@@ -190,7 +222,7 @@ impl Scene {
         next.to()
     }
 
-    /// Buys tasks whose results go to a callback. Gives their ids.
+    /// Buys tasks. Gives their ids.
     pub(crate) async fn buy(&self, order: Order<'_>) -> Vec<B256> {
         let (owner, scheduler, requester) = (wallet(OWNER), wallet(SCHEDULER), wallet(REQUESTER));
         let app = Offered { address: order.app, owner: &owner };
@@ -198,7 +230,10 @@ impl Scene {
         let mut purchase = Purchase::new(app, pool, &requester, tag::TDX);
         (purchase.volume, purchase.category) = (order.tasks, order.category);
         order.params.clone_into(&mut purchase.params);
-        purchase.callback = CALLBACK;
+        purchase.dataset = order.dataset.map(|address| Offered { address, owner: &owner });
+        if order.callback {
+            purchase.callback = CALLBACK;
+        }
         purchase.salt = B256::with_last_byte(self.salt.fetch_add(1, Ordering::SeqCst));
         let chain = self.network.chain().unwrap();
         // Transactions of one account, one after the other.
