@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::scene::{ACTIVE, COMPLETED, FAILED, Order, Scene, UNSET};
 
 const GOOD: &str = r#"echo '{"callback-data":"0x0102"}' > $IEXEC_OUT/computed.json"#;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bought_task_runs_in_an_enclave_and_is_settled_on_chain() {
@@ -64,6 +64,33 @@ async fn an_app_that_fails_is_not_paid_and_its_exit_code_is_told() {
 async fn an_app_without_a_result_is_not_paid() {
     let scene = Scene::shared().await;
     fails(&scene, "true", "forgets", "POST_COMPUTE_COMPUTED_FILE_NOT_FOUND").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apps_that_take_all_they_can_get_are_held_and_others_go_on() {
+    let scene = Scene::shared().await;
+    // Each goes on to a good end, after it was refused what it wanted.
+    for (name, greed) in [
+        ("disk", "if dd if=/dev/zero of=/tmp/fill bs=1M count=4096 2>/dev/null; then exit 9; fi; rm -f /tmp/fill"),
+        (
+            "host",
+            "if cat /etc/shadow 2>/dev/null; then exit 9; fi; if ls /.strongroom/relay 2>/dev/null; then exit 9; fi",
+        ),
+        ("root", "if echo x > /bin/new 2>/dev/null; then exit 9; fi"),
+    ] {
+        let app = scene.app(name, &format!("{greed}\n{GOOD}")).await;
+        let task = scene.buy_one(app).await;
+        let model = scene.end(task).await;
+        assert_eq!(model["currentStatus"], "COMPLETED", "{name}: {model:#}\n{}", scene.pool.log());
+    }
+    // Forks without end; others are not held up.
+    let category = scene.category(10).await;
+    let bomb = scene.app("bomb", "bomb() { bomb | bomb & }; bomb; sleep 60").await;
+    let task = scene.buy(Order { category, ..Order::of(bomb) }).await[0];
+    let app = scene.app("neighbour", GOOD).await;
+    let neighbour = scene.buy_one(app).await;
+    assert_eq!(scene.end(neighbour).await["currentStatus"], "COMPLETED", "{}", scene.pool.log());
+    assert_eq!(scene.end(task).await["currentStatus"], "FAILED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! From the purchase to the payment: the pool, the service, the sandbox and the guest as programs, on the real contracts.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and so may their helpers")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -34,7 +34,7 @@ const WORKER: usize = 4;
 /// Called with results; nobody is there, which the hub does not mind.
 const CALLBACK: Address = Address::repeat_byte(0xca);
 /// How long a task may take to come to its end. It needs about a second; a loaded machine needs more.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Status numbers of tasks on chain.
 pub(crate) const UNSET: u8 = 0;
