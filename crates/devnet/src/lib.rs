@@ -26,6 +26,7 @@ pub mod sdk;
 pub mod simulated;
 pub mod sms;
 pub mod tasks;
+pub mod whole;
 
 pub use deploy::{Chain, Deployment};
 pub use network::{Account, Devnet, DevnetError, Options, development_accounts};

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::run::{cargo, run};
+use crate::run::{cargo, require_npm, run};
 
 /// `cargo xtask demo`
 #[derive(Args)]
@@ -16,8 +16,10 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let packages = ["strongroom-sms", "strongroom-cli", "strongroom-devnet"];
-        run(cargo().args(["build", "--locked"]).args(packages.iter().flat_map(|package| ["--package", package])))?;
+        require_npm()?;
+        crate::guest::build()?;
+        // With the features of the whole workspace, as the tests have them: nothing is built twice.
+        run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         let target = std::env::current_exe()?;
         let programs = target.parent().ok_or_else(|| anyhow::anyhow!("this program has no folder"))?;
         let mut demo = Command::new(programs.join("strongroom-devnet"));

@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Builds everything, starts the local network and the service, and pushes three secrets.
+    /// Builds everything, starts the local network, and plays the story: secrets pushed, a task bought, run in its enclave, paid.
     Demo(demo::Demo),
     /// Builds the static guest program that enclaves start, as target/guest/strongroom-guest.
     Guest,

@@ -23,6 +23,13 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
+/// The contracts, the node and the stock SDK come from npm.
+pub(crate) fn require_npm() -> anyhow::Result<()> {
+    let found = succeeds(Command::new("npm").arg("--version"));
+    anyhow::ensure!(found, "npm is needed for the contracts, the node and the stock SDK; install Node.js 20 or later");
+    Ok(())
+}
+
 fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program()).file_stem().unwrap_or_else(|| command.get_program());
     let words = std::iter::once(program).chain(command.get_args());

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use clap::Args;
 
-use crate::run::{cargo, run, succeeds};
+use crate::run::{cargo, require_npm, run, succeeds};
 
 /// The version whose configuration `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -33,15 +33,10 @@ impl Test {
             run(Command::new("fuzz/run").arg(FUZZ_SECONDS))?;
         }
         // The end-to-end tests start these as programs of their own.
+        crate::guest::build()?;
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         run(cargo().args(["test", "--workspace", "--locked"]))
     }
-}
-
-fn require_npm() -> anyhow::Result<()> {
-    let found = succeeds(Command::new("npm").arg("--version"));
-    anyhow::ensure!(found, "npm is needed for the contracts, the node and the stock SDK; install Node.js 20 or later");
-    Ok(())
 }
 
 fn dependencies() -> anyhow::Result<()> {
