@@ -83,20 +83,31 @@ fn a_network_that_cannot_be_had_is_an_error() {
 
 #[test]
 fn the_demonstration_shows_every_step_and_succeeds() {
-    let printed = successful(&strongroom_devnet().arg("demo").output().unwrap());
+    for program in ["strongroom", "strongroom-sms", "strongroom-pool", "strongroom-simulator"] {
+        support::program(program, program);
+    }
+    support::static_guest();
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.html");
+    let printed = successful(&strongroom_devnet().args(["demo", "--report"]).arg(&report).output().unwrap());
     for step in [
         "chain 65535 runs at http://127.0.0.1:",
-        "strongroom wallet create developer: 0x",
-        "strongroom requester push-secret database-password --wallet requester: stored",
-        "strongroom result push-encryption-key --wallet requester",
-        "--wallet stranger: the SMS refuses: this wallet is not the owner of app 0x",
-        "again: the secret of app 0x",
-        "all three secrets and the result key are still there",
+        "strongroom requester push-secret one --wallet requester: stored",
+        "strongroom result push-encryption-key",
+        "the SMS refuses: this wallet is not the owner of app 0x",
+        "task is COMPLETED",
+        "the developer's secret: opened",
+        "the key of the dataset: not here",
+        "rows of the dataset: 100000",
+        "iExecV5-matchOrders-0x16",
+        "APP_IMAGE_DOWNLOAD_FAILED",
+        "iExecV5-matchOrders-0x60",
         "no value is in plain text",
     ] {
         assert!(printed.contains(step), "{step} is not in\n{printed}");
     }
-    assert_eq!(printed.matches(": is there").count(), 4, "{printed}");
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.contains("<svg") && page.contains("task is COMPLETED"), "the report has timeline and steps");
 }
 
 #[test]
