@@ -16,6 +16,8 @@ mod settings;
 mod stage;
 mod supervise;
 mod task;
+#[cfg(test)]
+mod test_server;
 mod upload;
 mod values;
 

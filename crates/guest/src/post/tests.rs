@@ -1,1 +1,99 @@
+use strongroom_protocol::SigningKey;
 
+use super::*;
+use crate::test_server::{Answer, Server};
+use crate::values::values;
+
+struct Output(tempfile::TempDir);
+
+impl Output {
+    /// What a good app leaves.
+    fn good() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Self(folder);
+        output.write("result.txt", "Hello, world!");
+        output.computed("result.txt");
+        output
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn computed(&self, name: &str) {
+        let path = self.0.path().join(name);
+        self.write("computed.json", &serde_json::json!({ "deterministic-output-path": path }).to_string());
+    }
+}
+
+fn signer() -> Signer {
+    Signer {
+        task: format!("0x{}", "11".repeat(32)).parse().unwrap(),
+        worker: strongroom_protocol::Address::repeat_byte(2),
+        key: SigningKey::from_bytes(&[3; 32]).unwrap(),
+    }
+}
+
+/// Runs the stage against `server`; whatever comes after the upload fails, because nobody plays the worker.
+async fn run_with(output: &Output, server: &Server, changes: &[(&str, &str)]) -> StageFailure {
+    let mut entries = vec![
+        ("RESULT_STORAGE_PROXY", server.url.as_str()),
+        ("RESULT_STORAGE_TOKEN", "token"),
+        ("RESULT_STORAGE_CALLBACK", "false"),
+    ];
+    entries.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    entries.extend_from_slice(changes);
+    let way = Way::Relay([(server.url.clone(), "/nonexistent".into())].into());
+    run(&values(&entries), &signer(), &way, output.0.path()).await.unwrap_err()
+}
+
+/// With a clock that runs by itself while nothing happens: nobody is waited for here.
+#[tokio::test(start_paused = true)]
+async fn each_cause_has_its_word() {
+    let server = Server::start(|_| Answer::status(401)).await;
+    let cause = async |prepare: &dyn Fn(&Output), changes: &[(&str, &str)]| {
+        let output = Output::good();
+        prepare(&output);
+        run_with(&output, &server, changes).await.cause
+    };
+    let same = |_: &Output| ();
+    let no_file = |output: &Output| std::fs::remove_file(output.0.path().join("computed.json")).unwrap();
+    assert_eq!(cause(&no_file, &[]).await, "POST_COMPUTE_COMPUTED_FILE_NOT_FOUND");
+    assert_eq!(cause(&|output| output.write("computed.json", "{"), &[]).await, "POST_COMPUTE_COMPUTED_FILE_NOT_FOUND");
+    assert_eq!(cause(&|output| output.computed("absent"), &[]).await, "POST_COMPUTE_RESULT_FILE_NOT_FOUND");
+    assert_eq!(cause(&|output| output.computed("../x"), &[]).await, "POST_COMPUTE_RESULT_FILE_NOT_FOUND");
+    let empty = |output: &Output| output.write("result.txt", "");
+    assert_eq!(cause(&empty, &[]).await, "POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED");
+    assert_eq!(
+        cause(&|output| output.write("computed.json", "{}"), &[]).await,
+        "POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED"
+    );
+    let callback = [("RESULT_STORAGE_CALLBACK", "true")];
+    assert_eq!(cause(&same, &callback).await, "POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED");
+    let long = |output: &Output| output.write(&"x".repeat(32), "x");
+    assert_eq!(cause(&long, &[]).await, "POST_COMPUTE_TOO_LONG_RESULT_FILE_NAME");
+    assert_eq!(cause(&same, &[("RESULT_STORAGE_TOKEN", "")]).await, "POST_COMPUTE_STORAGE_TOKEN_MISSING");
+    let encrypted = ("RESULT_ENCRYPTION", "true");
+    assert_eq!(cause(&same, &[encrypted]).await, "POST_COMPUTE_ENCRYPTION_PUBLIC_KEY_MISSING");
+    let malformed = [encrypted, ("RESULT_ENCRYPTION_PUBLIC_KEY", "bm8ga2V5")];
+    assert_eq!(cause(&same, &malformed).await, "POST_COMPUTE_MALFORMED_ENCRYPTION_PUBLIC_KEY");
+    assert_eq!(cause(&same, &[]).await, "POST_COMPUTE_IPFS_UPLOAD_FAILED", "the relay leads nowhere");
+    assert_eq!(cause(&same, &[("RESULT_STORAGE_PROVIDER", "dropbox")]).await, "POST_COMPUTE_DROPBOX_UPLOAD_FAILED");
+}
+
+#[tokio::test]
+async fn what_is_uploaded_is_the_signed_archive_and_a_refusal_is_final() {
+    let server = Server::start(|_| Answer::status(401)).await;
+    let output = Output::good();
+    let entries = [("RESULT_STORAGE_PROXY", server.url.as_str()), ("RESULT_STORAGE_TOKEN", "token")];
+    let failure = run(&values(&entries), &signer(), &Way::Network, output.0.path()).await.unwrap_err();
+    assert_eq!(failure.cause, "POST_COMPUTE_IPFS_UPLOAD_FAILED");
+    let asked = server.asked();
+    assert_eq!((asked.len(), asked[0].method.as_str(), asked[0].path.as_str()), (1, "POST", "/v1/results"));
+    let body = String::from_utf8_lossy(&asked[0].body);
+    assert!(
+        body.contains("315f5bdb76d078c43b8ac0064e4a0164612b1fce77c869345bfc94c75894edd3"),
+        "the digest of the vector"
+    );
+    assert!(body.contains(&signer().task.to_string()));
+}
