@@ -13,4 +13,4 @@ mod way;
 pub use evidence::{EvidenceError, EvidenceSource, GuestEvidence, SourcePaths};
 pub use release::{Patience, Pinned, ReleaseError, Released, release};
 pub use service::{Service, ServiceError};
-pub use way::{Way, WayError};
+pub use way::{Way, WayError, origin};

@@ -84,8 +84,8 @@ pub(crate) fn compiled_in_roots() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// Scheme, host and port.
-fn origin(url: &Url) -> Option<String> {
+/// Scheme, host and port of a web address, as the file `origins` has them; `None` for other addresses.
+pub fn origin(url: &Url) -> Option<String> {
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }

@@ -7,6 +7,8 @@ use aes::Aes256;
 use cbc::cipher::{BlockDecryptMut, BlockEncryptMut, KeyIvInit};
 use zeroize::Zeroizing;
 
+use crate::reading::fill;
+
 pub(crate) const BLOCK: usize = 16;
 /// Bytes worked on at a time.
 const BUFFER: usize = 64 * 1024;
@@ -85,17 +87,4 @@ pub(crate) fn decrypt(
         return Err(CbcError::Padding);
     }
     Ok(to.write_all(&last[..BLOCK - padding])?)
-}
-
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match from.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -11,6 +11,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::reading::fill;
+
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 262_144;
 /// Pieces or nodes below one node.
@@ -64,7 +66,7 @@ impl Cid {
         let mut level = Vec::new();
         let mut piece = vec![0; PIECE_BYTES];
         loop {
-            let length = read_full(&mut content, &mut piece)?;
+            let length = fill(&mut content, &mut piece)?;
             if length > 0 || level.is_empty() {
                 level.push(how.leaf(&piece[..length]));
             }
@@ -234,20 +236,6 @@ fn push_varint(message: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     message.push(number.to_le_bytes()[0]);
-}
-
-/// Fills `buffer` as far as there is content.
-fn read_full(content: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match content.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// RFC 4648 §6 in lower case, without padding, as multibase `b` has it.

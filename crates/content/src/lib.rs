@@ -12,4 +12,5 @@ pub mod cid;
 pub mod computed;
 pub mod dataset;
 pub mod digest;
+mod reading;
 pub mod result;

@@ -17,11 +17,11 @@ use strongroom_devnet::result_proxy::ResultProxy;
 use strongroom_devnet::simulated::SimulatedTrust;
 use strongroom_devnet::sms::{Sms, SmsOptions};
 use strongroom_devnet::tasks::task_id;
+use strongroom_devnet::whole::measured;
 use strongroom_devnet::{Devnet, development_accounts};
 use strongroom_oci::ImageBuilder;
-use strongroom_pool::runner::simulated::SimulatedPlatform;
 use strongroom_protocol::UnixSeconds;
-use strongroom_simulator::{BootEvent, Simulator, TdxMeasured};
+use strongroom_simulator::Simulator;
 use tempfile::TempDir;
 
 use crate::support;
@@ -87,14 +87,6 @@ pub(crate) fn wallet(index: usize) -> PrivateKeySigner {
 /// A port that is free now: a service that is started again keeps its address.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// What a simulated enclave with this guest measures to, as the simulator has it.
-fn measured(guest: &[u8]) -> TdxMeasured {
-    let platform = SimulatedPlatform::of(guest);
-    let mut measured = TdxMeasured { mrtd: platform.mrtd, ..TdxMeasured::default() };
-    measured.log.boot = [(); 3].map(|()| vec![BootEvent::extended(platform.mrtd)]);
-    measured
 }
 
 impl Drop for Scene {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use strongroom_client::origin;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::multiaddr::location_text;
 use url::Url;
@@ -51,14 +52,6 @@ pub(super) fn origins_of(view: &DealView, params: &DealParams, reach: &Reach<'_>
 
 fn origin_of(text: &str) -> Option<String> {
     origin(&text.parse().ok()?)
-}
-
-/// Only web addresses have one; others go through the gateways.
-fn origin(url: &Url) -> Option<String> {
-    if !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
 }
 
 #[cfg(test)]
