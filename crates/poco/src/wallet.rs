@@ -40,6 +40,9 @@ pub struct SendLimits {
     pub patience: Duration,
     /// In how many blocks a transaction must lie: 1, the default, for the one that holds it.
     pub confirmations: u64,
+    /// How long a used nonce may be without a receipt of ours until another program is blamed. A node counts a transaction a moment
+    /// before it shows the receipt, and behind one address there may be several nodes, some a block or two late. Default 10 s.
+    pub receipt_lag: Duration,
 }
 
 impl Default for SendLimits {
@@ -49,6 +52,7 @@ impl Default for SendLimits {
             replace_after: Duration::from_mins(1),
             patience: Duration::from_mins(10),
             confirmations: 1,
+            receipt_lag: Duration::from_secs(10),
         }
     }
 }
@@ -238,9 +242,11 @@ impl Wallet {
         let what = call.what;
         let replace_at = Instant::now() + self.limits.replace_after;
         let mut pause = FIRST_PAUSE;
+        let mut used_since = None;
         loop {
-            // Asked before the receipts: if the nonce is used by then, one of ours must have a receipt.
+            // If the nonce is used, one of ours must have a receipt, now or soon.
             let used = self.nonce(NonceAt::Latest).await.is_ok_and(|next| next > nonce);
+            used_since = used.then(|| used_since.unwrap_or_else(Instant::now));
             let mut unanswered = false;
             for hash in sent {
                 match self.chain.ask_one(&MinedReceipt { hash: *hash }).await {
@@ -258,14 +264,14 @@ impl Wallet {
                     Err(_) => unanswered = true,
                 }
             }
-            if used && !unanswered {
+            if !unanswered && used_since.is_some_and(|since| since.elapsed() > self.limits.receipt_lag) {
                 return Err(SendError::Overtaken { what, wallet: self.address() });
             }
             if started.elapsed() > self.limits.patience {
                 let transaction = sent.last().copied().unwrap_or_default();
                 return Err(SendError::Stuck { what, transaction, waited: started.elapsed() });
             }
-            if Instant::now() > replace_at && !unanswered {
+            if Instant::now() > replace_at && !unanswered && !used {
                 return Ok(None);
             }
             tokio::time::sleep(pause).await;
@@ -375,3 +381,6 @@ impl Wallet {
         alloy_primitives::Signature::from_raw_array(&bytes).expect("65 bytes with v of 27 or 28 are a signature")
     }
 }
+
+#[cfg(test)]
+mod tests;
