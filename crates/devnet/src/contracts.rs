@@ -64,6 +64,8 @@ sol! {
             bytes32 dealid, bytes32 appHash, bytes32 datasetHash, bytes32 workerpoolHash, bytes32 requestHash, uint256 volume
         );
 
+        function verifySignature(address identity, bytes32 hash, bytes signature) returns (bool);
+        function viewCategory(uint256 id) returns (Category);
         function viewDeal(bytes32 deal) returns (Deal);
         function viewTask(bytes32 task) returns (Task);
         function initialize(bytes32 deal, uint256 index) returns (bytes32);
@@ -99,6 +101,13 @@ sol! {
         function approve(address spender, uint256 amount) returns (bool);
         function transfer(address to, uint256 amount) returns (bool);
         function balanceOf(address owner) returns (uint256);
+    }
+
+    #[derive(Debug)]
+    struct Category {
+        string name;
+        string description;
+        uint256 workClockTimeRef;
     }
 
     #[derive(Debug)]

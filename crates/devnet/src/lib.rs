@@ -9,6 +9,7 @@
 
 pub mod anvil;
 pub mod artifacts;
+pub mod compass;
 pub mod content_store;
 pub mod contracts;
 pub mod deploy;
@@ -17,6 +18,7 @@ pub mod market;
 mod network;
 pub mod node;
 pub mod npm;
+pub mod order_book;
 pub mod pool;
 pub mod process;
 pub mod programs;

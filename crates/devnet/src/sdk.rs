@@ -64,6 +64,17 @@ pub enum SdkVersion {
     V9,
 }
 
+/// Addresses of what stands beside chain and SMS.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// The order book.
+    pub market: Option<String>,
+    /// The content store, for upload and download.
+    pub storage: Option<String>,
+    /// Tells where schedulers are.
+    pub compass: Option<String>,
+}
+
 /// For whom, and where, the SDK works.
 #[derive(Clone, Debug)]
 pub struct SdkContext {
@@ -73,6 +84,8 @@ pub struct SdkContext {
     pub deployment: Deployment,
     /// Address of the SMS, if one is needed.
     pub sms_url: Option<String>,
+    /// The other services, as far as they are needed.
+    pub services: Services,
     /// The wallet.
     pub wallet: PrivateKeySigner,
 }
@@ -129,8 +142,16 @@ impl Sdk {
             "host": context.rpc_url,
             "hub": context.deployment.hub,
         });
-        if let Some(url) = &context.sms_url {
-            chain["sms"] = json!(url);
+        let services = &context.services;
+        for (member, url) in [
+            ("sms", &context.sms_url),
+            ("iexecGateway", &services.market),
+            ("ipfsGateway", &services.storage),
+            ("compass", &services.compass),
+        ] {
+            if let Some(url) = url {
+                chain[member] = json!(url);
+            }
         }
         let chains = json!({ "default": "devnet", "chains": { "devnet": chain } });
         let command_line = CommandLine {
@@ -187,6 +208,9 @@ impl Session {
             "rpcUrl": self.context.rpc_url,
             "hub": self.context.deployment.hub,
             "smsUrl": self.context.sms_url,
+            "marketUrl": self.context.services.market,
+            "storageUrl": self.context.services.storage,
+            "compassUrl": self.context.services.compass,
             "privateKey": hex::encode_prefixed(self.context.wallet.to_bytes()),
             "call": call,
             "arguments": arguments,

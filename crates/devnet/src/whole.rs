@@ -1,19 +1,23 @@
-//! The whole local network: chain and contracts, the service, storage for datasets and results, and a workerpool whose enclaves are
-//! simulated. Nothing in those enclaves is protected.
+//! The whole local network: chain and contracts, the service, storage for datasets and results, an order book, and a workerpool whose
+//! enclaves are simulated. Nothing in those enclaves is protected.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address;
 use sha2::{Digest, Sha384};
+use strongroom_poco::ChainConfig;
 use strongroom_protocol::UnixSeconds;
 use strongroom_simulator::{BootEvent, Simulator, TdxMeasured};
 
+use crate::compass::{Compass, Direction};
 use crate::content_store::ContentStore;
 use crate::node::NodeError;
+use crate::order_book::{OrderBook, OrderBookError};
 use crate::pool::{Pool, PoolError, PoolOptions};
 use crate::programs::{self, MissingProgram};
 use crate::result_proxy::ResultProxy;
+use crate::sdk::Services;
 use crate::simulated::SimulatedTrust;
 use crate::sms::{Sms, SmsError, SmsOptions};
 use crate::{Devnet, development_accounts};
@@ -38,6 +42,12 @@ pub enum WholeError {
     /// The service did not start.
     #[error(transparent)]
     Sms(#[from] SmsError),
+    /// The order book did not start.
+    #[error(transparent)]
+    Book(#[from] OrderBookError),
+    /// The address of the node is none.
+    #[error("the address of the chain's node is none")]
+    Address(#[from] url::ParseError),
     /// The pool did not start.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -71,6 +81,23 @@ impl Programs {
     }
 }
 
+/// TCP ports on 127.0.0.1; 0, the default, for any free one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Of the service.
+    pub sms: u16,
+    /// Of the content store.
+    pub storage: u16,
+    /// Of the result proxy.
+    pub results: u16,
+    /// Of the order book.
+    pub market: u16,
+    /// Of the compass.
+    pub compass: u16,
+    /// Of the pool's API.
+    pub pool: u16,
+}
+
 /// A running network. Dropping it stops everything.
 #[derive(Debug)]
 pub struct WholeNetwork {
@@ -82,6 +109,10 @@ pub struct WholeNetwork {
     pub store: ContentStore,
     /// Where enclaves put results.
     pub proxy: ResultProxy,
+    /// Where orders are published.
+    pub market: OrderBook,
+    /// Tells where the pool's API is.
+    pub compass: Compass,
     /// The contract of the workerpool.
     pub workerpool: Address,
     /// Images of apps go into this OCI layout.
@@ -108,17 +139,18 @@ pub fn measured(guest: &[u8]) -> TdxMeasured {
 
 impl WholeNetwork {
     /// Starts everything beside the chain of `network`, with files in `folder`, which must exist and have a short path. `now` is the time at which
-    /// simulated endorsements are current.
+    /// simulated endorsements are current. The process must have a default provider of cryptography for TLS.
     pub async fn start(
         network: &Devnet,
         programs: &Programs,
         folder: &Path,
+        ports: Ports,
         now: UnixSeconds,
     ) -> Result<Self, WholeError> {
         let chain = network.chain()?;
         let owner = development_accounts()[POOL_OWNER].signer();
         let workerpool = chain.create_workerpool(&owner, "local workerpool").await?;
-        for name in ["sms", "pool", "content", "trust"] {
+        for name in ["sms", "pool", "content", "trust", "market"] {
             std::fs::create_dir_all(folder.join(name))?;
         }
         let platform = measured(&std::fs::read(&programs.guest)?);
@@ -126,16 +158,20 @@ impl WholeNetwork {
         let trust = SimulatedTrust::write(&folder.join("trust"), &simulator, &[("local guest", &platform)], now)?;
 
         let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let (contracts, content) = (network.chain()?, folder.join("content"));
+        let (contracts, content, market) = (network.chain()?, folder.join("content"), folder.join("market"));
+        let deployment = *network.deployment();
+        let config = ChainConfig::new(network.rpc_url().parse()?, deployment.chain_id, deployment.hub);
+        let read = strongroom_poco::Chain::new(config).map_err(OrderBookError::Chain)?;
         let started = serving.spawn(async move {
-            let store = ContentStore::start(&content, 0).await?;
-            let proxy = ResultProxy::start(contracts, store.files().clone(), 0).await?;
-            Ok::<_, io::Error>((store, proxy))
+            let store = ContentStore::start(&content, ports.storage).await?;
+            let proxy = ResultProxy::start(contracts.clone(), store.files().clone(), ports.results).await?;
+            let market = OrderBook::start(contracts, read, &market, ports.market).await?;
+            Ok::<_, WholeError>((store, proxy, market))
         });
-        let (store, proxy) = started.await.map_err(WholeError::Interrupted)??;
+        let (store, proxy, market) = started.await.map_err(WholeError::Interrupted)??;
 
         let simulated = Some(trust);
-        let sms = SmsOptions { simulated, ..SmsOptions::new(&programs.sms, folder.join("sms")) };
+        let sms = SmsOptions { simulated, port: ports.sms, ..SmsOptions::new(&programs.sms, folder.join("sms")) };
         let sms = Sms::start(network, sms)?;
         let images = folder.join("images");
         let pool = Pool::start(
@@ -153,10 +189,18 @@ impl WholeNetwork {
                 gateways: vec![store.url()],
                 images: vec![images.clone()],
                 places: 2,
-                port: 0,
+                port: ports.pool,
                 log_filter: "info".to_owned(),
             },
         )?;
-        Ok(Self { sms, pool, store, proxy, workerpool, images, serving: Some(serving) })
+        let direction = Direction { chain_id: deployment.chain_id, workerpool, api_url: pool.url().to_owned() };
+        let started = serving.spawn(Compass::start(direction, ports.compass));
+        let compass = started.await.map_err(WholeError::Interrupted)??;
+        Ok(Self { sms, pool, store, proxy, market, compass, workerpool, images, serving: Some(serving) })
+    }
+
+    /// Where stock clients find what stands beside chain and SMS.
+    pub fn services(&self) -> Services {
+        Services { market: Some(self.market.url()), storage: Some(self.store.url()), compass: Some(self.compass.url()) }
     }
 }

@@ -16,7 +16,6 @@ mod contracts;
 mod endpoints;
 mod error;
 mod head;
-pub mod market_login;
 pub mod notices;
 pub mod orders;
 mod owners;

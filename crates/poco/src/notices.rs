@@ -46,15 +46,28 @@ pub struct Cursor {
     pub hash: B256,
 }
 
+/// Something that a contract told, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Who told what.
+    pub log: Log,
+    /// Height of its block.
+    pub block: u64,
+    /// Hash of its transaction.
+    pub transaction: B256,
+}
+
 /// The events of one range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Oldest first.
-    pub events: Vec<Log>,
+    pub events: Vec<Event>,
     /// Up to where was read; keep it with what was done about the events. The same as before when there is nothing new.
     pub cursor: Cursor,
     /// Whether this range ends at the newest block that is deep enough: there is nothing more to read now.
     pub is_last: bool,
+    /// Whether reading went back because the block of the old cursor is gone: what was concluded from its events may be wrong.
+    pub went_back: bool,
 }
 
 /// The topics that events must have: position by position any of these, or anything where there are none.
@@ -66,14 +79,26 @@ pub fn scheduler_notices(workerpool: Address) -> Topics {
 }
 
 /// The deal of a notice; `None` for another event.
-pub fn noticed_deal(event: &Log) -> Option<DealId> {
-    SchedulerNotice::decode_log(event).ok().map(|notice| notice.dealid.into())
+pub fn noticed_deal(event: &Event) -> Option<DealId> {
+    SchedulerNotice::decode_log(&event.log).ok().map(|notice| notice.dealid.into())
 }
 
 impl Chain {
     /// The next range of events of the hub after `cursor`, or from block `first` on when there is no cursor yet.
     pub async fn events_after(
         &self,
+        cursor: Option<Cursor>,
+        first: u64,
+        topics: &Topics,
+        ranges: ReadRanges,
+    ) -> Result<Batch, ChainError> {
+        self.events_of_after(&[self.identity().1], cursor, first, topics, ranges).await
+    }
+
+    /// As [`Self::events_after`], of these contracts.
+    pub async fn events_of_after(
+        &self,
+        emitters: &[Address],
         cursor: Option<Cursor>,
         first: u64,
         topics: &Topics,
@@ -90,8 +115,9 @@ impl Chain {
         if let Some(cursor) = cursor
             && from > newest
         {
-            return Ok(Batch { events: Vec::new(), cursor, is_last: true });
+            return Ok(Batch { events: Vec::new(), cursor, is_last: true, went_back: false });
         }
+        let went_back = cursor.is_some_and(|cursor| from <= cursor.block);
         // A chain that is younger than `first` is read up to its newest block.
         let from = from.min(newest);
         let mut blocks = ranges.blocks.max(1);
@@ -99,11 +125,12 @@ impl Chain {
             let to = newest.min(from.saturating_add(blocks - 1));
             // The hash is asked for on both sides of the events: when it is the same, they are events of that very chain.
             let before = self.hash_of(to).await?;
-            let events = self.ask(&Events { hub: self.identity().1, from, to, topics: topics.clone() }).await;
+            let events = self.ask(&Events { emitters: emitters.to_vec(), from, to, topics: topics.clone() }).await;
             match events {
                 Ok(Found::Events(events)) => match (before, self.hash_of(to).await?) {
                     (Some(hash), Some(again)) if hash == again => {
-                        return Ok(Batch { events, cursor: Cursor { block: to, hash }, is_last: to == newest });
+                        let cursor = Cursor { block: to, hash };
+                        return Ok(Batch { events, cursor, is_last: to == newest, went_back });
                     }
                     _ => return Err(ChainError::Interrupted),
                 },
@@ -126,10 +153,10 @@ impl Chain {
     }
 }
 
-/// Events of the hub in a range of blocks.
+/// Events of contracts in a range of blocks.
 #[derive(Clone)]
 struct Events {
-    hub: Address,
+    emitters: Vec<Address>,
     from: u64,
     to: u64,
     topics: Topics,
@@ -138,7 +165,7 @@ struct Events {
 /// The answer to [`Events`].
 #[derive(Clone, Debug, PartialEq)]
 enum Found {
-    Events(Vec<Log>),
+    Events(Vec<Event>),
     /// Nodes limit blocks or events of an answer, each with words and a code of its own.
     RangeTooLarge,
 }
@@ -149,7 +176,7 @@ impl Question for Events {
 
     fn params(&self) -> Value {
         json!([{
-            "address": self.hub,
+            "address": self.emitters,
             "fromBlock": U64::from(self.from),
             "toBlock": U64::from(self.to),
             "topics": self.topics,
@@ -159,7 +186,7 @@ impl Question for Events {
     fn read(&self, result: Value) -> Result<Found, Fault> {
         let logs: Vec<WireLog> =
             serde_json::from_value(result).map_err(|_| Fault::Unreadable { expected: "a list of events" })?;
-        Ok(Found::Events(logs.into_iter().filter(|log| !log.removed).map(WireLog::into_log).collect()))
+        Ok(Found::Events(logs.into_iter().filter(|log| !log.removed).map(WireLog::into_event).collect()))
     }
 
     fn read_refusal(&self, refusal: &crate::rpc::Refusal) -> Option<Found> {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Fault;
+use crate::notices::Event;
 use crate::rpc::{Question, Refusal};
 use crate::wallet::Receipt;
 
@@ -264,6 +265,11 @@ pub(crate) struct WireLog {
     address: Address,
     topics: Vec<B256>,
     data: Bytes,
+    /// Both are there in all that is in a block.
+    #[serde(default)]
+    block_number: U64,
+    #[serde(default)]
+    transaction_hash: B256,
     /// A node may tell of events that a reorganisation removed.
     #[serde(default)]
     pub(crate) removed: bool,
@@ -272,5 +278,10 @@ pub(crate) struct WireLog {
 impl WireLog {
     pub(crate) fn into_log(self) -> Log {
         Log { address: self.address, data: LogData::new_unchecked(self.topics, self.data) }
+    }
+
+    pub(crate) fn into_event(self) -> Event {
+        let (block, transaction) = (self.block_number.to(), self.transaction_hash);
+        Event { log: self.into_log(), block, transaction }
     }
 }

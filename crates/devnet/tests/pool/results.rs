@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use strongroom_content::cid::AddAs;
 use strongroom_devnet::resources::Dataset;
-use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion};
+use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion, Services};
 
 use crate::scene::{COMPLETED, OWNER, Order, REQUESTER, Scene, wallet};
 use crate::support;
@@ -42,17 +42,8 @@ fn context(scene: &Scene, who: usize) -> SdkContext {
 
 /// The stock command line of `who` in a folder of its own, with the gateway of the scene.
 fn command_line(scene: &Scene, who: usize, folder: &Path) -> CommandLine {
-    let context = context(scene, who);
-    let command_line = support::sdk().command_line(folder, &context).unwrap();
-    let chain = json!({
-        "id": context.deployment.chain_id.to_string(),
-        "host": context.rpc_url,
-        "hub": context.deployment.hub,
-        "sms": scene.sms.url(),
-        "ipfsGateway": scene.store.url(),
-    });
-    command_line.write("chain.json", &json!({ "default": "devnet", "chains": { "devnet": chain } })).unwrap();
-    command_line
+    let services = Services { storage: Some(scene.store.url()), ..Services::default() };
+    support::sdk().command_line(folder, &SdkContext { services, ..context(scene, who) }).unwrap()
 }
 
 fn plain_dataset() -> Vec<u8> {

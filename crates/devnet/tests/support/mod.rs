@@ -13,7 +13,7 @@ use std::time::Duration;
 use alloy::signers::local::PrivateKeySigner;
 use strongroom_devnet::anvil::{AnvilOptions, Mining};
 use strongroom_devnet::npm::Cache;
-use strongroom_devnet::sdk::{Sdk, SdkContext};
+use strongroom_devnet::sdk::{Sdk, SdkContext, Services};
 use strongroom_devnet::{Devnet, Options};
 
 /// A network on which blocks also come without transactions: the SDK waits for them.
@@ -33,6 +33,7 @@ pub(crate) fn context(devnet: &Devnet, sms_url: Option<&str>, wallet: &PrivateKe
         rpc_url: devnet.rpc_url().to_owned(),
         deployment: *devnet.deployment(),
         sms_url: sms_url.map(str::to_owned),
+        services: Services::default(),
         wallet: wallet.clone(),
     }
 }

@@ -1,0 +1,233 @@
+//! Tasks bought with `iexec app run --watch`, their results fetched and decrypted, and what was paid for them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use alloy_primitives::{Address, hex};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use strongroom_devnet::sdk::{CommandLine, SdkVersion};
+use strongroom_devnet::whole::{POOL_OWNER, WORKER};
+
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, publish, sign};
+
+/// Bytes of the dataset that is sold: 50 MB.
+const DATASET_BYTES: u32 = 50_000_000;
+const DATA_PRICE: u64 = 7;
+const APP_PRICE: u64 = 3;
+
+/// Tells the digest of its data, and its secrets.
+const APP: &str = r#"
+{
+  sha256sum < "$IEXEC_IN/$IEXEC_DATASET_FILENAME" | cut -d' ' -f1
+  echo "$IEXEC_APP_DEVELOPER_SECRET $IEXEC_REQUESTER_SECRET_1 $IEXEC_REQUESTER_SECRET_2 $1"
+} > "$IEXEC_OUT/seen.txt"
+printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
+"#;
+
+/// Tells its first secret.
+const SECRET_APP: &str = r#"
+echo "$IEXEC_REQUESTER_SECRET_1" > "$IEXEC_OUT/seen.txt"
+printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
+"#;
+
+/// The file `name` of an archive.
+fn unpacked(archive: &Path, name: &str) -> String {
+    let mut zip = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
+    let mut text = String::new();
+    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+fn plain_dataset() -> Vec<u8> {
+    (0..DATASET_BYTES).map(|index| (index.wrapping_mul(7) + index / 251).to_le_bytes()[0]).collect()
+}
+
+/// Runs `iexec app run --watch` and gives the ids of the tasks that were completed.
+fn run_and_watch(requester: &CommandLine, app: Address, options: &[&str]) -> Vec<String> {
+    let app = app.to_string();
+    let run = ["app", "run", &app, "--tag", "tee,tdx", "--watch", "--force"];
+    let answer = requester.run_with_wallet(&[&run[..], options].concat()).unwrap();
+    let tasks = answer["tasks"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
+    assert!(!tasks.is_empty() && answer["failedTasks"].as_array().is_none_or(Vec::is_empty), "{answer:#}");
+    let id = |task: &Value| task["taskid"].as_str().unwrap_or_else(|| panic!("{answer:#}")).to_owned();
+    tasks.iter().map(id).collect()
+}
+
+/// Downloads and decrypts the result of a task and gives what the app saw.
+fn fetched(requester: &CommandLine, folder: &Path, task: &str) -> String {
+    let mut command = vec!["task", "show", task, "--download", "result"];
+    if folder.join(".secrets").exists() {
+        command.push("--decrypt");
+    }
+    let _ = std::fs::remove_file(folder.join("result.zip"));
+    requester.run_with_wallet(&command).unwrap();
+    unpacked(&folder.join("result.zip"), "seen.txt")
+}
+
+/// Encrypts the data with the stock command line. Gives the encrypted file and the key.
+fn encrypted(owner: &CommandLine, folder: &Path, plain: &[u8]) -> (Vec<u8>, String) {
+    owner.write("iexec.json", &json!({})).unwrap();
+    owner.run(&["dataset", "init", "--encrypted"]).unwrap();
+    std::fs::write(folder.join("datasets/original/data.bin"), plain).unwrap();
+    owner.run(&["dataset", "encrypt"]).unwrap();
+    let file = std::fs::read(folder.join("datasets/encrypted/data.bin.enc")).unwrap();
+    let key = std::fs::read_to_string(folder.join(".secrets/datasets/data.bin.key")).unwrap();
+    (file, key.trim().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_dataset_is_sold_to_one_app_and_everybody_is_paid() {
+    let scene = Scene::new().await;
+    scene.fund().await;
+    let (app, other_app) = (scene.app("reader", APP).await, scene.app("copier", APP).await);
+    let folder = |name: &str| {
+        let folder = scene.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    let (owner_folder, requester_folder) = (folder("owner"), folder("requester"));
+    let plain = plain_dataset();
+    let (file, key) = tokio::task::block_in_place(|| {
+        encrypted(&scene.command_line(DATA_OWNER, &owner_folder), &owner_folder, &plain)
+    });
+    let checksum = Sha256::digest(&file).into();
+    let location = upload(&scene, file).await;
+    let dataset = scene.dataset("table", location, checksum).await;
+
+    tokio::task::block_in_place(|| {
+        let mut developer = scene.session(SdkVersion::V9, DEVELOPER);
+        developer.push_app_secret(app, "of-the-app").unwrap();
+        for app in [app, other_app] {
+            publish(&mut developer, "App", &json!({ "app": app, "appprice": APP_PRICE, "volume": 9, "tag": TAG }));
+        }
+        let mut owner = scene.session(SdkVersion::V9, DATA_OWNER);
+        owner.push_dataset_secret(dataset, &key).unwrap();
+        let grant = json!({
+            "dataset": dataset, "datasetprice": DATA_PRICE, "volume": 9, "tag": ["tee"], "apprestrict": app,
+        });
+        publish(&mut owner, "Dataset", &grant);
+        scene.publish_pool(9);
+        let mut requester = scene.session(SdkVersion::V9, REQUESTER);
+        requester.push_requester_secret("one", "first").unwrap();
+        requester.push_requester_secret("two", "second").unwrap();
+
+        let requester = scene.command_line(REQUESTER, &requester_folder);
+        requester.run_with_wallet(&["result", "generate-encryption-keypair"]).unwrap();
+        requester.run_with_wallet(&["result", "push-encryption-key"]).unwrap();
+        let (dataset, pool) = (dataset.to_string(), scene.whole.workerpool.to_string());
+        let options = [
+            "--dataset",
+            &dataset,
+            "--workerpool",
+            &pool,
+            "--encrypt-result",
+            "--args",
+            "word",
+            "--secret",
+            "1=one",
+            "2=two",
+        ];
+        let before = [REQUESTER, DEVELOPER, DATA_OWNER, POOL_OWNER, WORKER].map(|who| scene.stake(who));
+        assert_eq!(before, [STAKE, 0, 0, STAKE, STAKE]);
+        let tasks = run_and_watch(&requester, app, &options);
+        let seen = fetched(&requester, &requester_folder, &tasks[0]);
+        let expected = format!("{}\nof-the-app first second word\n", hex::encode(Sha256::digest(&plain)));
+        assert_eq!(seen, expected);
+
+        // The pool is one program of two wallets: together they earn what the pool asks for.
+        let after = [REQUESTER, DEVELOPER, DATA_OWNER, POOL_OWNER, WORKER].map(|who| scene.stake(who));
+        assert_eq!(after[..3], [STAKE - APP_PRICE - DATA_PRICE - POOL_PRICE, APP_PRICE, DATA_PRICE]);
+        assert_eq!(after[3] + after[4], 2 * STAKE + POOL_PRICE);
+
+        // The data are for that app alone: for another one the market has no order.
+        let refused = requester.run_with_wallet(&[
+            "app",
+            "run",
+            &other_app.to_string(),
+            "--tag",
+            "tee,tdx",
+            "--force",
+            "--dataset",
+            &dataset,
+            "--workerpool",
+            &pool,
+        ]);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("No order available for dataset"), "{message}");
+    });
+}
+
+/// Stores a file as the tools of IPFS do. Gives its location.
+async fn upload(scene: &Scene, file: Vec<u8>) -> String {
+    let form = reqwest::multipart::Form::new().part("file", reqwest::multipart::Part::bytes(file));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let store = scene.whole.store.url();
+    let answer = http.post(format!("{store}/api/v0/add")).multipart(form).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let cid = answer["Hash"].as_str().unwrap();
+    assert!(http.head(format!("{store}/ipfs/{cid}")).send().await.unwrap().status().is_success());
+    format!("/ipfs/{cid}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_apps_share_a_secret_and_a_bag_of_tasks_is_watched_to_its_end() {
+    let scene = Scene::new().await;
+    scene.fund().await;
+    let apps = [scene.app("first", SECRET_APP).await, scene.app("second", SECRET_APP).await];
+    let folder = scene.folder.path().join("requester");
+    std::fs::create_dir(&folder).unwrap();
+    tokio::task::block_in_place(|| {
+        let mut developer = scene.session(SdkVersion::V9, DEVELOPER);
+        for app in apps {
+            publish(&mut developer, "App", &json!({ "app": app, "appprice": 0, "volume": 9, "tag": TAG }));
+        }
+        scene.publish_pool(9);
+        scene.session(SdkVersion::V9, REQUESTER).push_requester_secret("shared", "between-apps").unwrap();
+        let requester = scene.command_line(REQUESTER, &folder);
+        let pool = scene.whole.workerpool.to_string();
+        for app in apps {
+            let tasks = run_and_watch(&requester, app, &["--workerpool", &pool, "--secret", "1=shared"]);
+            assert_eq!(fetched(&requester, &folder, &tasks[0]), "between-apps\n");
+            the_pool_tells_of_the_task(&scene, &tasks[0]);
+        }
+        bag_of_tasks(&scene, apps[0]);
+    });
+}
+
+/// What stock clients ask the scheduler, found through the compass.
+fn the_pool_tells_of_the_task(scene: &Scene, task: &str) {
+    let mut session = scene.session(SdkVersion::V9, REQUESTER);
+    let info = session.call("task.fetchOffchainInfo", &[json!(task)]).unwrap();
+    assert_eq!(info["task"]["status"], "COMPLETED", "{info:#}");
+    let logs = session.call("task.fetchLogs", &[json!(task)]).unwrap();
+    assert!(logs[0]["stdout"].is_string() && logs[0]["stderr"].is_string(), "{logs:#}");
+}
+
+fn bag_of_tasks(scene: &Scene, app: Address) {
+    let mut requester = scene.session(SdkVersion::V9, REQUESTER);
+    let apporder = requester.call("orderbook.fetchAppOrderbook", &[json!({ "app": app })]).unwrap();
+    let pool = json!({ "workerpool": scene.whole.workerpool, "category": 0 });
+    let workerpoolorder = requester.call("orderbook.fetchWorkerpoolOrderbook", &[pool]).unwrap();
+    let request = json!({
+        "app": app, "appmaxprice": 0, "workerpool": scene.whole.workerpool, "workerpoolmaxprice": POOL_PRICE,
+        "volume": 5, "category": 0, "tag": TAG, "params": { "iexec_secrets": { "1": "shared" } },
+    });
+    let orders = json!({
+        "apporder": apporder["orders"][0]["order"],
+        "workerpoolorder": workerpoolorder["orders"][0]["order"],
+        "requestorder": sign(&mut requester, "Request", &request),
+    });
+    let matched = requester.call("order.matchOrders", &[orders, json!({ "preflightCheck": false })]).unwrap();
+    let deal = requester.call("deal.show", &[matched["dealid"].clone()]).unwrap();
+    let tasks: Vec<Value> = match &deal["tasks"] {
+        Value::Object(tasks) => tasks.values().cloned().collect(),
+        tasks => tasks.as_array().unwrap().clone(),
+    };
+    assert_eq!(tasks.len(), 5, "{deal:#}");
+    for task in tasks {
+        let is_completed = |task: &Value| task["statusName"] == "COMPLETED";
+        Scene::until(&mut requester, "task.show", &[task], is_completed);
+    }
+}

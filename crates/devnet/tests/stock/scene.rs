@@ -1,0 +1,162 @@
+//! The whole network, and the people who use it with the stock SDK.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde_json::{Value, json};
+use strongroom_devnet::contracts::Rlc;
+use strongroom_devnet::resources::{App, Dataset};
+use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion, Session};
+use strongroom_devnet::whole::{POOL_OWNER, Ports, Programs, WORKER, WholeNetwork};
+use strongroom_devnet::{Chain, Devnet, development_accounts};
+use strongroom_oci::ImageBuilder;
+use strongroom_protocol::UnixSeconds;
+use tempfile::TempDir;
+
+use crate::support;
+
+pub(crate) const DEVELOPER: usize = 1;
+pub(crate) const DATA_OWNER: usize = 2;
+pub(crate) const REQUESTER: usize = 3;
+/// What the pool asks for a task, in nRLC.
+pub(crate) const POOL_PRICE: u64 = 100;
+/// What requester, pool owner and worker have at the hub in the beginning, in nRLC.
+pub(crate) const STAKE: u64 = 10_000;
+/// How long the book may take to see what happened on chain.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The tag of TDX tasks, in the words of the SDK.
+pub(crate) const TAG: [&str; 2] = ["tee", "tdx"];
+
+pub(crate) struct Scene {
+    pub(crate) network: Devnet,
+    pub(crate) whole: WholeNetwork,
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) fn wallet(index: usize) -> PrivateKeySigner {
+    development_accounts()[index].signer()
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        // Only the first of the tests in this process can; the choice is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let network = support::devnet().await;
+        let programs = tokio::task::block_in_place(|| Programs {
+            sms: support::program("strongroom-sms", "strongroom-sms"),
+            pool: support::program("strongroom-pool", "strongroom-pool"),
+            simulator: support::program("strongroom-simulator", "strongroom-simulator"),
+            guest: support::static_guest(),
+        });
+        // Unix sockets of runs are below it.
+        let folder = tempfile::Builder::new().prefix("sr").tempdir_in("/tmp").unwrap();
+        let now = UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap());
+        let whole = WholeNetwork::start(&network, &programs, folder.path(), Ports::default(), now).await.unwrap();
+        Self { network, whole, folder }
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        self.network.chain().unwrap()
+    }
+
+    /// Gives everybody who needs it RLC at the hub.
+    pub(crate) async fn fund(&self) {
+        let chain = self.chain();
+        for who in [REQUESTER, POOL_OWNER, WORKER] {
+            let (to, amount) = (wallet(who).address(), U256::from(STAKE));
+            chain.node.send(&wallet(0), chain.deployment.rlc, &Rlc::transferCall { to, amount }).await.unwrap();
+            chain.deposit(&wallet(who), amount).await.unwrap();
+        }
+    }
+
+    pub(crate) fn context(&self, who: usize) -> SdkContext {
+        let context = support::context(&self.network, Some(self.whole.sms.url()), &wallet(who));
+        SdkContext { services: self.whole.services(), ..context }
+    }
+
+    /// The library, at work for somebody.
+    pub(crate) fn session(&self, version: SdkVersion, who: usize) -> Session {
+        support::sdk().session(version, &self.context(who)).unwrap()
+    }
+
+    /// The command line of somebody, in a folder.
+    pub(crate) fn command_line(&self, who: usize, folder: &Path) -> CommandLine {
+        support::sdk().command_line(folder, &self.context(who)).unwrap()
+    }
+
+    /// An app of the developer's that runs this shell script.
+    pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
+        let mut image = ImageBuilder::default();
+        image.host_shell().unwrap();
+        image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
+        image.entrypoint(["/bin/sh", "/app.sh"]);
+        let digest = image.write_layout(&self.whole.images, name).unwrap();
+        let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
+        self.chain().create_app(&wallet(DEVELOPER), &app).await.unwrap()
+    }
+
+    /// A dataset of the data owner's.
+    pub(crate) async fn dataset(&self, name: &str, location: String, checksum: [u8; 32]) -> Address {
+        let (multiaddr, checksum) = (Bytes::from(location.into_bytes()), checksum.into());
+        let dataset = Dataset { name: name.to_owned(), multiaddr, checksum };
+        self.chain().create_dataset(&wallet(DATA_OWNER), &dataset).await.unwrap()
+    }
+
+    /// Free stake of somebody at the hub, in nRLC.
+    pub(crate) fn stake(&self, who: usize) -> u64 {
+        let balance = self.session(SdkVersion::V9, who).call("account.checkBalance", &[json!(wallet(who).address())]);
+        number(&balance.unwrap()["stake"])
+    }
+
+    /// The workerpool's order in the book.
+    pub(crate) fn publish_pool(&self, volume: u64) -> Value {
+        let template = json!({
+            "workerpool": self.whole.workerpool, "workerpoolprice": POOL_PRICE, "volume": volume, "category": 0, "tag": TAG,
+        });
+        publish(&mut self.session(SdkVersion::V9, POOL_OWNER), "Workerpool", &template)
+    }
+
+    /// Asks the order book until it answers as expected: it follows the chain with a little distance.
+    pub(crate) fn until(
+        session: &mut Session,
+        call: &str,
+        arguments: &[Value],
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let begun = Instant::now();
+        loop {
+            let answer = session.call(call, arguments).unwrap();
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{call}: {answer:#}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Makes, signs and publishes an order with the library. Gives its hash.
+pub(crate) fn publish(session: &mut Session, kind: &str, template: &Value) -> Value {
+    let signed = sign(session, kind, template);
+    let options = json!({ "preflightCheck": false });
+    let arguments = if matches!(kind, "App" | "Dataset" | "Request") { vec![signed, options] } else { vec![signed] };
+    session.call(&format!("order.publish{kind}order"), &arguments).unwrap()
+}
+
+/// Makes and signs an order with the library.
+pub(crate) fn sign(session: &mut Session, kind: &str, template: &Value) -> Value {
+    let order = session.call(&format!("order.create{kind}order"), std::slice::from_ref(template)).unwrap();
+    let options = json!({ "preflightCheck": false });
+    let arguments = if matches!(kind, "App" | "Dataset" | "Request") { vec![order, options] } else { vec![order] };
+    session.call(&format!("order.sign{kind}order"), &arguments).unwrap()
+}
+
+/// A number that the driver may have written as a number, a text, or a big number of ethers' or bn.js' making.
+pub(crate) fn number(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => u64::from_str_radix(text, 16).unwrap(),
+        other => other.as_u64().unwrap(),
+    }
+}
