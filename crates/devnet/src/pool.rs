@@ -236,6 +236,11 @@ impl Pool {
         self.process.kill();
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
     /// Address of its API, such as `http://127.0.0.1:41234`.
     pub fn url(&self) -> &str {
         &self.url

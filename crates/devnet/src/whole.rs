@@ -3,15 +3,19 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use sha2::{Digest, Sha384};
+use strongroom_market::{Market, MarketError};
 use strongroom_poco::ChainConfig;
-use strongroom_protocol::UnixSeconds;
+use strongroom_poco::orders::{self, Order, WorkerpoolOrder};
+use strongroom_protocol::{SigningKey, UnixSeconds};
 use strongroom_simulator::{BootEvent, Simulator, TdxMeasured};
 
 use crate::compass::{Compass, Direction};
 use crate::content_store::ContentStore;
+use crate::contracts::Rlc;
 use crate::node::NodeError;
 use crate::order_book::{OrderBook, OrderBookError};
 use crate::pool::{Pool, PoolError, PoolOptions};
@@ -22,6 +26,10 @@ use crate::simulated::SimulatedTrust;
 use crate::sms::{Sms, SmsError, SmsOptions};
 use crate::{Devnet, development_accounts};
 
+/// What each account gets, in nRLC: 1,000 RLC.
+const POCKET_MONEY: u64 = 1_000_000_000_000;
+/// Longest wait for the order book, which is in this process.
+const MARKET_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of the account that owns the workerpool, and of its worker.
 pub const POOL_OWNER: usize = 8;
 /// Number of the account of the worker.
@@ -45,6 +53,9 @@ pub enum WholeError {
     /// The order book did not start.
     #[error(transparent)]
     Book(#[from] OrderBookError),
+    /// The order book did not take the pool's offer.
+    #[error(transparent)]
+    Market(#[from] MarketError),
     /// The address of the node is none.
     #[error("the address of the chain's node is none")]
     Address(#[from] url::ParseError),
@@ -78,6 +89,22 @@ impl Programs {
             simulator: programs::beside_this_program("strongroom-simulator")?,
             guest: programs::static_guest()?,
         })
+    }
+}
+
+/// Where files go. Both must exist.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'a> {
+    /// Secrets, stored content and images of apps: may outlive the network.
+    pub kept: &'a Path,
+    /// What belongs to this very chain. Its path must be short: Unix sockets are below it.
+    pub passing: &'a Path,
+}
+
+impl<'a> Folders<'a> {
+    /// All in one, which passes.
+    pub fn all_in(folder: &'a Path) -> Self {
+        Self { kept: folder, passing: folder }
     }
 }
 
@@ -138,27 +165,30 @@ pub fn measured(guest: &[u8]) -> TdxMeasured {
 }
 
 impl WholeNetwork {
-    /// Starts everything beside the chain of `network`, with files in `folder`, which must exist and have a short path. `now` is the time at which
-    /// simulated endorsements are current. The process must have a default provider of cryptography for TLS.
+    /// Starts everything beside the chain of `network`. `now` is the time at which simulated endorsements are current. The process must have a default provider of cryptography for TLS.
     pub async fn start(
         network: &Devnet,
         programs: &Programs,
-        folder: &Path,
+        folders: Folders<'_>,
         ports: Ports,
         now: UnixSeconds,
     ) -> Result<Self, WholeError> {
         let chain = network.chain()?;
         let owner = development_accounts()[POOL_OWNER].signer();
         let workerpool = chain.create_workerpool(&owner, "local workerpool").await?;
-        for name in ["sms", "pool", "content", "trust", "market"] {
-            std::fs::create_dir_all(folder.join(name))?;
+        let Folders { kept, passing } = folders;
+        for folder in ["sms", "content"].map(|name| kept.join(name)) {
+            std::fs::create_dir_all(folder)?;
+        }
+        for folder in ["pool", "trust", "market"].map(|name| passing.join(name)) {
+            std::fs::create_dir_all(folder)?;
         }
         let platform = measured(&std::fs::read(&programs.guest)?);
         let simulator = Simulator::from_seed([0; 32]);
-        let trust = SimulatedTrust::write(&folder.join("trust"), &simulator, &[("local guest", &platform)], now)?;
+        let trust = SimulatedTrust::write(&passing.join("trust"), &simulator, &[("local guest", &platform)], now)?;
 
         let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let (contracts, content, market) = (network.chain()?, folder.join("content"), folder.join("market"));
+        let (contracts, content, market) = (network.chain()?, kept.join("content"), passing.join("market"));
         let deployment = *network.deployment();
         let config = ChainConfig::new(network.rpc_url().parse()?, deployment.chain_id, deployment.hub);
         let read = strongroom_poco::Chain::new(config).map_err(OrderBookError::Chain)?;
@@ -171,16 +201,16 @@ impl WholeNetwork {
         let (store, proxy, market) = started.await.map_err(WholeError::Interrupted)??;
 
         let simulated = Some(trust);
-        let sms = SmsOptions { simulated, port: ports.sms, ..SmsOptions::new(&programs.sms, folder.join("sms")) };
+        let sms = SmsOptions { simulated, port: ports.sms, ..SmsOptions::new(&programs.sms, kept.join("sms")) };
         let sms = Sms::start(network, sms)?;
-        let images = folder.join("images");
+        let images = kept.join("images");
         let pool = Pool::start(
             network,
             &PoolOptions {
                 program: programs.pool.clone(),
                 guest: programs.guest.clone(),
                 simulator: programs.simulator.clone(),
-                folder: folder.join("pool"),
+                folder: passing.join("pool"),
                 workerpool,
                 owner,
                 worker: development_accounts()[WORKER].signer(),
@@ -197,6 +227,32 @@ impl WholeNetwork {
         let started = serving.spawn(Compass::start(direction, ports.compass));
         let compass = started.await.map_err(WholeError::Interrupted)??;
         Ok(Self { sms, pool, store, proxy, market, compass, workerpool, images, serving: Some(serving) })
+    }
+
+    /// Gives accounts 1 to 9 RLC, and those of the pool stake at the hub, so that there is something to pay with; then offers `tasks` tasks of
+    /// the category XS for nothing in the order book.
+    pub async fn open_for_business(&self, network: &Devnet, tasks: u64) -> Result<(), WholeError> {
+        let chain = network.chain()?;
+        let accounts = development_accounts();
+        for account in &accounts[1..] {
+            let call = Rlc::transferCall { to: account.address, amount: U256::from(POCKET_MONEY) };
+            chain.node.send(&accounts[0].signer(), chain.deployment.rlc, &call).await?;
+        }
+        for index in [POOL_OWNER, WORKER] {
+            chain.deposit(&accounts[index].signer(), U256::from(POCKET_MONEY / 2)).await?;
+        }
+        let order = WorkerpoolOrder {
+            workerpool: self.workerpool,
+            volume: U256::from(tasks),
+            tag: crate::market::tag::TDX,
+            ..WorkerpoolOrder::default()
+        };
+        let key = SigningKey::from_bytes(&accounts[POOL_OWNER].well_known_key().0).expect("a published key is valid");
+        let (chain_id, hub) = (chain.deployment.chain_id, chain.deployment.hub);
+        let order = order.sign(&orders::domain(chain_id, hub), &key);
+        let market = Market::new(self.market.url().parse()?, chain_id, hub, MARKET_TIMEOUT)?;
+        market.publish(&order, &key).await?;
+        Ok(())
     }
 
     /// Where stock clients find what stands beside chain and SMS.

@@ -52,7 +52,7 @@ fn interrupt(mut process: OwnedProcess) {
 #[test]
 fn the_network_and_the_service_are_up_until_interrupted() {
     let mut up = strongroom_devnet();
-    up.args(["up", "--rpc-port", "0", "--sms-port", "0", "--chain-id", "1337"]);
+    up.args(["up", "--no-pool", "--rpc-port", "0", "--sms-port", "0", "--chain-id", "1337"]);
     let up = OwnedProcess::start("strongroom-devnet up", up).unwrap();
     up.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
     let (rpc, sms, hub) = (row(&up, "RPC URL"), row(&up, "SMS URL"), row(&up, "Hub"));
@@ -71,6 +71,38 @@ fn the_network_and_the_service_are_up_until_interrupted() {
 
     interrupt(up);
     assert!(!accepts_connections(&rpc) && !accepts_connections(&sms));
+}
+
+#[test]
+fn the_whole_network_is_up_and_tells_where_everything_is() {
+    for program in ["strongroom-pool", "strongroom-simulator"] {
+        support::program(program, program);
+    }
+    support::static_guest();
+    let data = tempfile::tempdir().unwrap();
+    let mut up = strongroom_devnet();
+    up.args(["up", "--any-ports", "--data"]).arg(data.path());
+    let up = OwnedProcess::start("strongroom-devnet up", up).unwrap();
+    up.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
+    let description = data.path().join("network.json");
+    let described: serde_json::Value = serde_json::from_slice(&std::fs::read(&description).unwrap()).unwrap();
+    assert_eq!(described["pid"], up.id());
+    let services = [
+        ("RPC URL", "rpc"),
+        ("SMS URL", "sms"),
+        ("Pool API", "pool_api"),
+        ("Order book", "market"),
+        ("Storage", "ipfs_gateway"),
+        ("Result proxy", "result_proxy"),
+        ("Compass", "compass"),
+    ];
+    for (name, member) in services {
+        assert_eq!(described[member], row(&up, name));
+        assert!(accepts_connections(&row(&up, name)), "{name}");
+    }
+    assert!(!accepts_connections("http://127.0.0.1:1"));
+    interrupt(up);
+    assert!(!description.exists(), "nothing is up any more");
 }
 
 #[test]

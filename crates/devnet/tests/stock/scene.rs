@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use strongroom_devnet::contracts::Rlc;
 use strongroom_devnet::resources::{App, Dataset};
 use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion, Session};
-use strongroom_devnet::whole::{POOL_OWNER, Ports, Programs, WORKER, WholeNetwork};
+use strongroom_devnet::whole::{Folders, POOL_OWNER, Ports, Programs, WORKER, WholeNetwork};
 use strongroom_devnet::{Chain, Devnet, development_accounts};
 use strongroom_oci::ImageBuilder;
 use strongroom_protocol::UnixSeconds;
@@ -53,7 +53,9 @@ impl Scene {
         // Unix sockets of runs are below it.
         let folder = tempfile::Builder::new().prefix("sr").tempdir_in("/tmp").unwrap();
         let now = UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap());
-        let whole = WholeNetwork::start(&network, &programs, folder.path(), Ports::default(), now).await.unwrap();
+        let whole = WholeNetwork::start(&network, &programs, Folders::all_in(folder.path()), Ports::default(), now)
+            .await
+            .unwrap();
         Self { network, whole, folder }
     }
 

@@ -16,7 +16,7 @@ use clap::{Args, ValueHint};
 use strongroom_devnet::anvil::{AnvilOptions, Mining};
 use strongroom_devnet::home::Home;
 use strongroom_devnet::programs::beside_this_program;
-use strongroom_devnet::whole::{Ports, Programs, WholeNetwork};
+use strongroom_devnet::whole::{Folders, Ports, Programs, WholeNetwork};
 use strongroom_devnet::{Devnet, Options};
 use strongroom_protocol::UnixSeconds;
 
@@ -102,7 +102,8 @@ impl Demo {
         let network = start_network(&mut teller).await?;
         let programs = Programs::beside_this_program()?;
         let now = UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default());
-        let whole = WholeNetwork::start(&network, &programs, temporary.path(), Ports::default(), now).await?;
+        let whole =
+            WholeNetwork::start(&network, &programs, Folders::all_in(temporary.path()), Ports::default(), now).await?;
         teller.tell(
             Who::Network,
             format_args!("the service answers at {}, storage at {}", whole.sms.url(), whole.store.url()),
