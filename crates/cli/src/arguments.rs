@@ -1,5 +1,14 @@
 //! The command line as types: every command, option and help text. Parsing happens here and nothing else does.
 
+mod account;
+mod app;
+mod dataset;
+mod devnet;
+mod order;
+mod pool;
+mod task;
+mod words;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,18 +22,29 @@ use crate::chains::ChainName;
 use crate::keystore::ScryptCost;
 use crate::wallet::WalletName;
 
+pub(crate) use account::AccountCommand;
+pub(crate) use app::{AppCommand, AppDeployment, Template};
+pub(crate) use dataset::{DatasetCommand, DatasetDeployment, Granting};
+pub(crate) use devnet::{DevnetCommand, DevnetFolder};
+pub(crate) use order::{BookSearch, Kind, OrderCommand, OrderSource, Signing};
+pub(crate) use pool::PoolCommand;
+pub(crate) use task::{Buying, TaskCommand};
+pub(crate) use words::{NamedSecret, TagWord};
+
 // Headings of the help, so that the options of one command stand together.
 const GENERAL: &str = "General options";
 const WALLET: &str = "Wallet options";
 const SMS: &str = "SMS options";
+const NETWORK: &str = "Network options";
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for check commands: the secret is there; for evidence: the policy accepts it
   1  trouble: it could not be done or found out; trying again may help
   2  the command line is wrong
-  3  refused: the wallet is not allowed to do this; for evidence: it is not good enough
-  4  not found; for check commands: the secret is not there
+  3  refused: the wallet is not allowed to do this, a contract or the order book says no, or something
+     is missing; for evidence: it is not good enough
+  4  not found; for check commands: the secret is not there; for devnet status: it is down
   5  already there, and not replaced
   6  a file, value or setting that was given is not acceptable
   7  the wallet stays locked: no password, or a wrong one
@@ -65,6 +85,9 @@ pub(crate) struct General {
     /// Print no progress and no notes
     #[arg(help_heading = GENERAL, long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Send transactions without asking first; only a person at a terminal is asked
+    #[arg(help_heading = GENERAL, long, short = 'y', global = true)]
+    pub(crate) yes: bool,
     /// Settings file [default: strongroom/config.toml in the user's configuration folder]
     #[arg(help_heading = GENERAL, long, global = true, value_name = "FILE", env = "STRONGROOM_CLI_CONFIG", hide_env_values = true)]
     #[arg(value_hint = ValueHint::FilePath)]
@@ -83,21 +106,52 @@ pub(crate) enum Command {
     /// Choose the network, and describe further ones
     #[command(subcommand, arg_required_else_help = true)]
     Chain(ChainCommand),
-    /// The developer's secret of an app
+    /// Money: in the wallet, and at the hub for paying tasks
+    #[command(subcommand, arg_required_else_help = true)]
+    Account(AccountCommand),
+    /// Programs: write, register, publish them, and their developer's secret
     #[command(subcommand, arg_required_else_help = true)]
     App(AppCommand),
     /// A requester's named secrets
     #[command(subcommand, arg_required_else_help = true)]
     Requester(RequesterCommand),
-    /// The key of an encrypted dataset
+    /// Files: encrypt, register, grant and revoke them, and their key
     #[command(subcommand, arg_required_else_help = true)]
     Dataset(DatasetCommand),
+    /// Workerpools
+    #[command(subcommand, arg_required_else_help = true)]
+    Pool(PoolCommand),
+    /// Orders: sign, publish, cancel and match them, and look into the order book
+    #[command(subcommand, arg_required_else_help = true)]
+    Order(OrderCommand),
+    /// Buy tasks, watch them, fetch their results
+    #[command(subcommand, arg_required_else_help = true)]
+    Task(TaskCommand),
     /// The key for which results are encrypted
     #[command(subcommand, arg_required_else_help = true)]
     Result(ResultCommand),
+    /// Which secrets the SMS has
+    #[command(subcommand, arg_required_else_help = true)]
+    Secret(SecretCommand),
     /// What an enclave proves
     #[command(subcommand, arg_required_else_help = true)]
     Evidence(EvidenceCommand),
+    /// A network of one's own on this machine, to try everything
+    #[command(subcommand, arg_required_else_help = true)]
+    Devnet(DevnetCommand),
+    /// Look at settings, wallet and every service, and say how to mend what is wrong
+    Doctor {
+        #[command(flatten)]
+        wallet: WalletChoice,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man {
+        /// Write one page for each command into this folder
+        #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
     /// Print the completion script of a shell
     Completion {
         /// The shell that will read it
@@ -161,7 +215,7 @@ pub(crate) enum WalletCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChainCommand {
     /// Describe a network of your own
-    Add(ChainDescription),
+    Add(Box<ChainDescription>),
     /// Make a network the one that is used when none is named
     Use {
         /// Name of the network
@@ -195,6 +249,8 @@ pub(crate) struct ChainDescription {
     /// Allow an SMS without TLS on another machine: everybody on the way can read the secrets
     #[arg(long)]
     pub(crate) danger_plain_http: bool,
+    #[command(flatten)]
+    pub(crate) services: ChainServices,
     /// Replace a network of the same name
     #[arg(long)]
     pub(crate) replace: bool,
@@ -203,24 +259,27 @@ pub(crate) struct ChainDescription {
     pub(crate) use_it: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum AppCommand {
-    /// Push the app's secret. It can never be changed afterwards
-    PushSecret {
-        /// Address of the app
-        #[arg(value_parser = address)]
-        app: Address,
-        #[command(flatten)]
-        push: Push,
-    },
-    /// Say whether the app has its secret
-    CheckSecret {
-        /// Address of the app
-        #[arg(value_parser = address)]
-        app: Address,
-        #[command(flatten)]
-        service: Service,
-    },
+/// What stands beside chain and SMS. Commands that need one say so when it is missing.
+#[derive(Debug, Args)]
+pub(crate) struct ChainServices {
+    /// Root of the order book
+    #[arg(long, value_name = "URL")]
+    pub(crate) market: Option<Url>,
+    /// Gateway where files of IPFS are read
+    #[arg(long, value_name = "URL")]
+    pub(crate) ipfs_gateway: Option<Url>,
+    /// API of an IPFS node where files are put
+    #[arg(long, value_name = "URL")]
+    pub(crate) ipfs_node: Option<Url>,
+    /// Service that keeps results on their way to IPFS
+    #[arg(long, value_name = "URL")]
+    pub(crate) result_proxy: Option<Url>,
+    /// Service that tells where workerpools answer
+    #[arg(long, value_name = "URL")]
+    pub(crate) compass: Option<Url>,
+    /// Workerpool to use when none is named
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) workerpool: Option<Address>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -241,26 +300,6 @@ pub(crate) enum RequesterCommand {
         requester: Option<Address>,
         #[command(flatten)]
         wallet: WalletChoice,
-        #[command(flatten)]
-        service: Service,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DatasetCommand {
-    /// Push the dataset's key. It can never be changed afterwards
-    PushSecret {
-        /// Address of the dataset
-        #[arg(value_parser = address)]
-        dataset: Address,
-        #[command(flatten)]
-        push: Push,
-    },
-    /// Say whether the dataset has its key
-    CheckSecret {
-        /// Address of the dataset
-        #[arg(value_parser = address)]
-        dataset: Address,
         #[command(flatten)]
         service: Service,
     },
@@ -296,6 +335,26 @@ Pairs are never overwritten: results that are already encrypted need the old one
         /// Address of the account [default: the wallet]
         #[arg(value_parser = address)]
         account: Option<Address>,
+        #[command(flatten)]
+        wallet: WalletChoice,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Ask the SMS for the secrets of apps, datasets and names, and for the wallet's key for results. Values never come back
+    List {
+        /// Ask for the secret of this app [default: those in deployed.json here]; may be given several times
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
+        app: Vec<Address>,
+        /// Ask for the key of this dataset [default: those in deployed.json here]; may be given several times
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
+        dataset: Vec<Address>,
+        /// Ask for the wallet's requester secret of this name; may be given several times
+        #[arg(long, value_name = "NAME")]
+        name: Vec<RequesterSecretName>,
         #[command(flatten)]
         wallet: WalletChoice,
         #[command(flatten)]
@@ -371,7 +430,8 @@ pub(crate) struct Push {
 
 #[derive(Debug, Args)]
 pub(crate) struct WalletFolder {
-    /// Folder of wallet files; `ethereum` is the one that geth and iexec use [default: wallets in the data folder]
+    /// Folder of wallet files; `ethereum` is the one that geth and iexec use, `local` the current one [default: wallets in
+    /// the data folder; without any there, the current folder]
     #[arg(help_heading = WALLET, long, value_name = "FOLDER", env = "STRONGROOM_KEYSTORE", hide_env_values = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) keystore: Option<PathBuf>,
@@ -397,10 +457,30 @@ pub(crate) struct PasswordSource {
     pub(crate) password_stdin: bool,
 }
 
+/// The wallet that signs, and its password.
+#[derive(Debug, Args)]
+pub(crate) struct Signer {
+    #[command(flatten)]
+    pub(crate) wallet: WalletChoice,
+    #[command(flatten)]
+    pub(crate) password: PasswordSource,
+}
+
+/// Which network, and how patiently.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkChoice {
+    /// Network, by name [default: the one in use, else the default of chain.json here]
+    #[arg(help_heading = NETWORK, long, value_name = "NAME", env = "STRONGROOM_CHAIN", hide_env_values = true)]
+    pub(crate) chain: Option<ChainName>,
+    /// Longest wait for one answer of a service, in seconds
+    #[arg(help_heading = NETWORK, long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+}
+
 /// Which SMS, and how patiently.
 #[derive(Debug, Args)]
 pub(crate) struct Service {
-    /// Network, by name [default: the one in use]
+    /// Network, by name [default: the one in use, else the default of chain.json here]
     #[arg(help_heading = SMS, long, value_name = "NAME", env = "STRONGROOM_CHAIN", hide_env_values = true)]
     pub(crate) chain: Option<ChainName>,
     /// Ask this SMS instead of the network's

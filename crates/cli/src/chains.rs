@@ -65,37 +65,107 @@ pub(crate) struct ChainEntry {
     /// Secrets may go over plain HTTP to another machine. Default false.
     #[serde(default)]
     pub(crate) danger_plain_http: bool,
+    /// Root of the order book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) market: Option<Url>,
+    /// Where files of IPFS are read: below `/ipfs/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipfs_gateway: Option<Url>,
+    /// Where files are put on IPFS: the API of a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipfs_node: Option<Url>,
+    /// Keeps results on their way to IPFS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) result_proxy: Option<Url>,
+    /// Tells where the schedulers of workerpools answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compass: Option<Url>,
+    /// The workerpool to use when none is named.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_some_address",
+        deserialize_with = "read_some_address"
+    )]
+    pub(crate) workerpool: Option<Address>,
 }
 
 impl ChainEntry {
+    /// A network of which only the necessary is known.
+    pub(crate) fn new(chain_id: u64, hub: Address, rpc: Vec<Url>, sms: Url) -> Self {
+        Self {
+            chain_id,
+            hub,
+            rpc,
+            sms,
+            danger_plain_http: false,
+            market: None,
+            ipfs_gateway: None,
+            ipfs_node: None,
+            result_proxy: None,
+            compass: None,
+            workerpool: None,
+        }
+    }
+
     /// The networks that need no description, by name.
     pub(crate) fn built_in() -> [(ChainName, Self); 3] {
-        let chain = |name: &str, chain_id, hub, rpc: &str, sms: &str| {
-            let url = |text: &str| Url::parse(text).expect("the addresses below are well-formed");
-            let name = name.parse().expect("the names below follow the rule");
-            (name, Self { chain_id, hub, rpc: vec![url(rpc)], sms: url(sms), danger_plain_http: false })
+        let url = |text: &str| Url::parse(text).expect("the addresses below are well-formed");
+        let name = |name: &str| name.parse().expect("the names below follow the rule");
+        let iexec = |(chain_id, hub, workerpool), rpc: &str, network: &str, market: &str| {
+            let service = |service: &str| Some(url(&format!("https://{service}.{network}.iex.ec")));
+            Self {
+                market: Some(url(market)),
+                ipfs_gateway: service("ipfs-gateway"),
+                ipfs_node: service("ipfs-upload"),
+                compass: service("compass"),
+                workerpool: Some(workerpool),
+                ..Self::new(chain_id, hub, vec![url(rpc)], url(&format!("https://sms.{network}.iex.ec")))
+            }
         };
+        let local = Self::new(
+            65_535,
+            address!("5FC8d32690cc91D4c39d9d3abcBD16989F875707"),
+            vec![url("http://127.0.0.1:8545")],
+            url("http://127.0.0.1:13300"),
+        );
         [
-            chain(
-                "arbitrum-one",
-                42_161,
-                address!("098bFCb1E50ebcA0BaA92C12eA0c3F045A1aD9f0"),
-                "https://arb1.arbitrum.io/rpc",
-                "https://sms.arbitrum-mainnet.iex.ec",
+            (
+                name("arbitrum-one"),
+                iexec(
+                    (
+                        42_161,
+                        address!("098bFCb1E50ebcA0BaA92C12eA0c3F045A1aD9f0"),
+                        address!("8ef2ec3ef9535d4b4349bfec7d8b31a580e60244"),
+                    ),
+                    "https://arb1.arbitrum.io/rpc",
+                    "arbitrum-mainnet",
+                    "https://api.market.arbitrum-mainnet.iex.ec",
+                ),
             ),
-            chain(
-                "arbitrum-sepolia",
-                421_614,
-                address!("B2157BF2fAb286b2A4170E3491Ac39770111Da3E"),
-                "https://sepolia-rollup.arbitrum.io/rpc",
-                "https://sms.arbitrum-sepolia-testnet.iex.ec",
+            (
+                name("arbitrum-sepolia"),
+                iexec(
+                    (
+                        421_614,
+                        address!("B2157BF2fAb286b2A4170E3491Ac39770111Da3E"),
+                        address!("2956f0cb779904795a5f30d3b3ea88b714c3123f"),
+                    ),
+                    "https://sepolia-rollup.arbitrum.io/rpc",
+                    "arbitrum-sepolia-testnet",
+                    "https://api-market.arbitrum-sepolia-testnet.iex.ec",
+                ),
             ),
-            chain(
-                "devnet",
-                65_535,
-                address!("5FC8d32690cc91D4c39d9d3abcBD16989F875707"),
-                "http://127.0.0.1:8545",
-                "http://127.0.0.1:13300",
+            (
+                name("devnet"),
+                Self {
+                    market: Some(url("http://127.0.0.1:3000")),
+                    ipfs_gateway: Some(url("http://127.0.0.1:5001")),
+                    ipfs_node: Some(url("http://127.0.0.1:5001")),
+                    result_proxy: Some(url("http://127.0.0.1:13200")),
+                    compass: Some(url("http://127.0.0.1:8069")),
+                    ..local
+                },
             ),
         ]
     }
@@ -151,6 +221,16 @@ fn is_this_machine(url: &Url) -> bool {
 
 fn write_address<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&checksummed(address))
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
+fn write_some_address<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    address.as_ref().map(checksummed).serialize(serializer)
+}
+
+fn read_some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| parse_checked(&text)).transpose().map_err(serde::de::Error::custom)
 }
 
 fn read_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {

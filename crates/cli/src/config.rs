@@ -10,6 +10,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::chains::{ChainEntry, ChainName, SmsUrlError};
 use crate::private_file;
+use crate::stock_project::{ProjectError, StockChains};
 
 /// The settings as the file has them. Everything is optional.
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +56,9 @@ pub(crate) enum ConfigError {
         #[source]
         source: SmsUrlError,
     },
+    /// The `chain.json` of the current folder, or the network in it.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// The file cannot be written.
     #[error("cannot write the settings file {}", path.display())]
     Unwritable {
@@ -90,6 +94,8 @@ pub(crate) enum Origin {
     BuiltIn,
     /// The settings file has it, perhaps in place of a ready one.
     SettingsFile,
+    /// `chain.json` of the iexec CLI in the current folder.
+    Project,
 }
 
 impl Origin {
@@ -98,6 +104,7 @@ impl Origin {
         match self {
             Self::BuiltIn => "built-in",
             Self::SettingsFile => "settings",
+            Self::Project => "chain.json",
         }
     }
 }
@@ -107,11 +114,13 @@ pub(crate) struct Config {
     path: PathBuf,
     text: String,
     settings: Settings,
+    /// Where `chain.json` of a project may be.
+    project: PathBuf,
 }
 
 impl Config {
-    /// Reads the file. One that does not exist is as good as an empty one.
-    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+    /// Reads the file. One that does not exist is as good as an empty one. `project` is the current folder.
+    pub(crate) fn load(path: &Path, project: &Path) -> Result<Self, ConfigError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -126,7 +135,7 @@ impl Config {
                 source,
             })?;
         }
-        Ok(Self { path: path.to_owned(), text, settings })
+        Ok(Self { path: path.to_owned(), text, settings, project: project.to_owned() })
     }
 
     /// The wallet to use when none is named.
@@ -146,14 +155,22 @@ impl Config {
         ready.chain(described.map(|(name, chain)| (name, (chain, Origin::SettingsFile)))).collect()
     }
 
-    /// The network called `name`, or the one in use.
+    /// The network called `name`, or the one in use, or the default of the project. The settings and the ready networks come before
+    /// those of a project: a folder cannot change what a name of ours means.
     pub(crate) fn chain(&self, name: Option<&ChainName>) -> Result<(ChainName, ChainEntry, Origin), ConfigError> {
-        let name = name.or(self.chain_in_use()).ok_or(ConfigError::NoChain)?;
+        let of_project = || StockChains::in_folder(&self.project).map(|project| project.default_name());
+        let name = name.or(self.chain_in_use()).cloned().map_or_else(of_project, |name| Ok(Some(name)))?;
+        let name = name.ok_or(ConfigError::NoChain)?;
         let mut chains = self.chains();
-        match chains.remove(name) {
-            Some((chain, origin)) => Ok((name.clone(), chain, origin)),
-            None => Err(ConfigError::UnknownChain { name: name.clone(), known: chains.into_keys().collect() }),
+        if let Some((chain, origin)) = chains.remove(&name) {
+            return Ok((name, chain, origin));
         }
+        let project = StockChains::in_folder(&self.project)?;
+        if let Some(chain) = project.chain(&name) {
+            return Ok((name, chain?, Origin::Project));
+        }
+        let known = chains.into_keys().chain(project.names()).collect();
+        Err(ConfigError::UnknownChain { name, known })
     }
 
     /// Describes a network. One of the same name is only replaced when `replace` says so.
@@ -220,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         fs::write(&path, text).unwrap();
-        let config = Config::load(&path);
+        let config = Config::load(&path, folder.path());
         (folder, config)
     }
 
@@ -235,7 +252,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::load(&folder.path().join("config.toml")).unwrap();
+        let config = Config::load(&folder.path().join("config.toml"), folder.path()).unwrap();
         assert_eq!(config.chains().len(), 3);
         assert!(matches!(config.chain(None), Err(ConfigError::NoChain)));
     }
@@ -280,7 +297,7 @@ mod tests {
         let path = folder.path().join("config.toml");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# mine\nwallet = 'me' # and mine\n"), "{text}");
-        let config = Config::load(&path).unwrap();
+        let config = Config::load(&path, folder.path()).unwrap();
         assert_eq!(config.chain(None).unwrap(), (name.clone(), chain(), Origin::SettingsFile));
         assert!(matches!(
             config.add_chain(&name, &chain(), AddChain { replace: false, use_it: false }),
@@ -298,8 +315,20 @@ mod tests {
         let config = config.unwrap();
         assert!(config.add_chain(&name, &chain(), AddChain { replace: false, use_it: false }).is_err());
         config.add_chain(&name, &chain(), AddChain { replace: true, use_it: false }).unwrap();
-        let config = Config::load(&folder.path().join("config.toml")).unwrap();
+        let config = Config::load(&folder.path().join("config.toml"), folder.path()).unwrap();
         assert_eq!(config.chain(Some(&name)).unwrap().2, Origin::SettingsFile);
         assert_eq!(config.chains().len(), 3);
+    }
+
+    #[test]
+    fn a_project_gives_further_networks_and_a_default_and_never_changes_ours() {
+        let (folder, config) = load("");
+        let config = config.unwrap();
+        let described = r#"{ "id": 7, "host": "http://h", "hub": "0x5FC8d32690cc91D4c39d9d3abcBD16989F875707", "sms": "https://s" }"#;
+        let text = format!(r#"{{ "default": "other", "chains": {{ "other": {described}, "devnet": {described} }} }}"#);
+        fs::write(folder.path().join("chain.json"), text).unwrap();
+        let (name, chain, origin) = config.chain(None).unwrap();
+        assert_eq!((name.as_str(), chain.chain_id, origin), ("other", 7, Origin::Project));
+        assert_eq!(config.chain(Some(&"devnet".parse().unwrap())).unwrap().2, Origin::BuiltIn);
     }
 }

@@ -1,14 +1,23 @@
 //! How the program ends: each error has an exit code and, where a person can do something, a remedy. The one place that
 //! decides it, without a catch-all arm, so that a new error must choose.
 
+use strongroom_market::MarketError;
+use strongroom_poco::{ChainError, CheckError, SendError};
+
 use crate::chains::{ChainName, SmsUrlError};
 use crate::config::ConfigError;
+use crate::devnet::DevnetError;
 use crate::error::CliError;
 use crate::inspect::InspectError;
+use crate::ipfs::IpfsError;
 use crate::keystore::KeystoreError;
+use crate::match_refusal;
+use crate::order_file::OrderFileError;
+use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;
 use crate::secret_input::SecretInputError;
 use crate::sms::SmsError;
+use crate::stock_project::ProjectError;
 use crate::wallet::WalletError;
 
 /// The exit codes. They are a promise to scripts, as are the words of [`Self::as_str`].
@@ -92,6 +101,242 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
             Explanation::new(Exit::Usage, format!("name the place with {option}, or set HOME"))
         }
         CliError::Randomness(_) | CliError::Runtime(_) => Explanation::bare(Exit::Trouble),
+        CliError::NoNode { .. }
+        | CliError::ChainConfig(_)
+        | CliError::Chain(_)
+        | CliError::Check(_)
+        | CliError::Send(_)
+        | CliError::NoTrace { .. }
+        | CliError::Declined
+        | CliError::NoService { .. }
+        | CliError::NotRegistered { .. }
+        | CliError::NotOwner { .. }
+        | CliError::NoWorkerpool { .. }
+        | CliError::NotEnough { .. } => on_chain(error),
+        CliError::Market(error) => market(error),
+        CliError::Ipfs(error) => ipfs(error),
+        CliError::Project(error) => project(error),
+        CliError::OrderFile(error) => order_file(error),
+        CliError::Amount(_) => Explanation::new(Exit::Usage, "write 100, or with a unit: 100 nRLC, 1.5 RLC"),
+        CliError::NoOrder { .. }
+        | CliError::OrderMember { .. }
+        | CliError::Mismatch { .. }
+        | CliError::NoTask { .. }
+        | CliError::SeveralTasks { .. }
+        | CliError::NothingToClaim { .. } => trade(error),
+        CliError::File { .. }
+        | CliError::FileExists { .. }
+        | CliError::DatasetKey { .. }
+        | CliError::Dataset { .. }
+        | CliError::OtherChecksum { .. }
+        | CliError::Image(_)
+        | CliError::NoManifest { .. }
+        | CliError::SeveralImages { .. }
+        | CliError::Location { .. } => files(error),
+        CliError::ResultFile(error) => result_file(error),
+        CliError::Devnet(error) => devnet(error),
+    }
+}
+
+/// What the chain, or how it was described, has against it.
+fn on_chain(error: &CliError) -> Explanation {
+    match error {
+        CliError::NoNode { .. } | CliError::ChainConfig(_) => {
+            Explanation::new(Exit::Invalid, "describe the network again: strongroom chain add --replace --rpc URL")
+        }
+        CliError::Chain(error) | CliError::Check(CheckError::Unreachable(error)) => chain(error),
+        CliError::Check(CheckError::WrongChain { .. } | CheckError::WrongHub { .. }) => {
+            Explanation::new(Exit::Invalid, "check its nodes, number and hub with strongroom chain show")
+        }
+        CliError::Send(error) => send(error),
+        CliError::NoTrace { .. } => {
+            Explanation::new(Exit::Trouble, "look at the transaction with an explorer of the chain")
+        }
+        CliError::Declined => Explanation::new(Exit::Refused, "answer y, or give --yes"),
+        CliError::NoService { chain, option, .. } => Explanation::new(
+            Exit::Invalid,
+            format!("describe the network again with it: strongroom chain add {chain} --replace {option} URL"),
+        ),
+        CliError::NotRegistered { .. } => {
+            Explanation::new(Exit::NotFound, "check the address and the network (--chain)")
+        }
+        CliError::NotOwner { .. } => Explanation::new(Exit::Refused, "choose the owner's wallet with --wallet"),
+        CliError::NoWorkerpool { .. } => Explanation::new(Exit::Usage, "give its address"),
+        CliError::NotEnough { place: "in the wallet", .. } => {
+            Explanation::new(Exit::Refused, "get RLC into the wallet first: strongroom account balance shows it")
+        }
+        _ => Explanation::new(Exit::Refused, "strongroom account balance shows what there is"),
+    }
+}
+
+/// No answer, whatever the reason, says nothing about the question.
+fn chain(_: &ChainError) -> Explanation {
+    Explanation::new(
+        Exit::Trouble,
+        "try again, raise --timeout, or describe the network with another node: strongroom chain add --replace --rpc URL",
+    )
+}
+
+fn send(error: &SendError) -> Explanation {
+    match error {
+        SendError::Chain { .. } => {
+            Explanation::new(Exit::Trouble, "look at the chain before trying again: it may have gone through")
+        }
+        SendError::Reverted { reason, .. } => match match_refusal::explain(reason) {
+            Some(words) => Explanation::new(Exit::Refused, format!("the hub means: {words}")),
+            None => Explanation::new(Exit::Refused, "check addresses, amounts and who owns what"),
+        },
+        SendError::TooExpensive { .. } => Explanation::new(Exit::Trouble, "try again when gas is cheaper"),
+        SendError::NoCoin { .. } => Explanation::new(Exit::Refused, "send some of the chain's coin to the wallet"),
+        SendError::Stuck { .. } => {
+            Explanation::new(Exit::Trouble, "wait, and look whether it got there, before trying again")
+        }
+        SendError::Overtaken { .. } => Explanation::new(Exit::Trouble, "let the other program finish, then try again"),
+    }
+}
+
+fn market(error: &MarketError) -> Explanation {
+    match error {
+        MarketError::Client(_) => {
+            Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")
+        }
+        MarketError::Unreachable { .. } | MarketError::Trouble { .. } => {
+            Explanation::new(Exit::Trouble, "try again; strongroom chain show tells where it is looked for")
+        }
+        MarketError::Refused { .. } => Explanation::new(Exit::Refused, "mend what it says"),
+        MarketError::NotABook { .. } => {
+            Explanation::new(Exit::Trouble, "check the network's order book with strongroom chain show")
+        }
+    }
+}
+
+fn ipfs(error: &IpfsError) -> Explanation {
+    match error {
+        IpfsError::Client(_) => {
+            Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")
+        }
+        IpfsError::Unreachable { .. } => {
+            Explanation::new(Exit::Trouble, "try again; strongroom chain show tells where it is looked for")
+        }
+        IpfsError::Refused { status: 404, .. } => Explanation::new(
+            Exit::NotFound,
+            "try again later: a gateway may need a while to find a file; or describe the network with another --ipfs-gateway",
+        ),
+        IpfsError::Refused { .. } => Explanation::new(Exit::Trouble, "try again later, or ask its operator"),
+        IpfsError::OtherFile { .. } | IpfsError::NotANode { .. } | IpfsError::TooLarge { .. } => Explanation::new(
+            Exit::Trouble,
+            "do not trust it: describe the network with another --ipfs-gateway or --ipfs-node",
+        ),
+        IpfsError::File { .. } => {
+            Explanation::new(Exit::Invalid, "check the file's name, its permissions and the space left")
+        }
+    }
+}
+
+fn project(error: &ProjectError) -> Explanation {
+    match error {
+        ProjectError::Unreadable { .. } => Explanation::new(Exit::Invalid, "check the file's permissions and size"),
+        ProjectError::Malformed { .. } => Explanation::new(Exit::Invalid, "correct it there"),
+        ProjectError::Incomplete { .. } => {
+            Explanation::new(Exit::Invalid, "add it there, or describe the network here: strongroom chain add")
+        }
+        ProjectError::UnusableSms { source, .. } => sms_url(source),
+    }
+}
+
+fn order_file(error: &OrderFileError) -> Explanation {
+    match error {
+        OrderFileError::File(error) => project(error),
+        OrderFileError::Absent { .. } | OrderFileError::NoOrder { .. } => {
+            Explanation::new(Exit::NotFound, "sign one: strongroom order sign; or name another file with --file")
+        }
+        OrderFileError::Malformed { .. } => Explanation::new(Exit::Invalid, "sign it again: strongroom order sign"),
+        OrderFileError::Unwritable { .. } => Explanation::new(Exit::Trouble, "look at the folder's permissions"),
+    }
+}
+
+fn trade(error: &CliError) -> Explanation {
+    match error {
+        CliError::NoOrder { .. } => Explanation::new(Exit::NotFound, "strongroom order book shows what is there"),
+        CliError::OrderMember { .. } => Explanation::bare(Exit::Usage),
+        CliError::Mismatch { .. } => Explanation::new(Exit::Refused, "sign orders that fit: strongroom order sign"),
+        CliError::NoTask { .. } => Explanation::new(
+            Exit::NotFound,
+            "for a task that no pool has begun give the id of its deal; strongroom task list shows them",
+        ),
+        CliError::SeveralTasks { .. } => {
+            Explanation::new(Exit::Usage, "give the id of one of them: strongroom task explain shows them")
+        }
+        _ => Explanation::new(Exit::Refused, "strongroom task explain tells when it can be done"),
+    }
+}
+
+fn files(error: &CliError) -> Explanation {
+    match error {
+        CliError::File { .. } => Explanation::new(Exit::Invalid, "check the name, the permissions and the space left"),
+        CliError::FileExists { .. } => {
+            Explanation::new(Exit::AlreadyExists, "move it away, or name another one; nothing is overwritten")
+        }
+        CliError::DatasetKey { .. } => Explanation::new(Exit::Invalid, "name the right file with --key-file"),
+        CliError::Dataset { .. } => Explanation::new(Exit::Refused, "check that file and --key-file belong together"),
+        CliError::OtherChecksum { .. } => Explanation::new(Exit::Refused, "take the file that was meant, whole"),
+        CliError::Image(_) => Explanation::new(Exit::Refused, "build the image again, or check --checksum"),
+        CliError::NoManifest { .. } => Explanation::new(
+            Exit::Invalid,
+            "make a layout of it: skopeo copy docker-archive:FILE oci:FOLDER; or give --checksum alone",
+        ),
+        CliError::SeveralImages { .. } => {
+            Explanation::new(Exit::Usage, "say which one: --checksum with the digest of its manifest")
+        }
+        _ => Explanation::new(Exit::Usage, "of IPFS, only ids that begin with Qm come out again: ipfs cid format -v 0"),
+    }
+}
+
+fn result_file(error: &ResultFileError) -> Explanation {
+    match error {
+        ResultFileError::NotThere { .. } => {
+            Explanation::new(Exit::NotFound, "strongroom task explain tells why; strongroom task watch waits for it")
+        }
+        ResultFileError::NoLocation => Explanation::new(Exit::NotFound, "ask the operator of the workerpool"),
+        ResultFileError::Elsewhere { .. } => Explanation::new(Exit::NotFound, "fetch it from there"),
+        ResultFileError::Location { .. } => Explanation::new(Exit::Invalid, "ask the operator of the workerpool"),
+        ResultFileError::UnreadableKey { .. } => {
+            Explanation::new(Exit::Invalid, "check the file, and the wallet's password")
+        }
+        ResultFileError::NoKey { .. } => Explanation::new(
+            Exit::NotFound,
+            "choose the beneficiary's --wallet, or name its key with --private-key; --no-decrypt leaves it encrypted",
+        ),
+        ResultFileError::Closed(_) => {
+            Explanation::new(Exit::Refused, "choose the beneficiary's --wallet, or name its key with --private-key")
+        }
+    }
+}
+
+fn devnet(error: &DevnetError) -> Explanation {
+    match error {
+        DevnetError::Up { .. } => {
+            Explanation::new(Exit::AlreadyExists, "use it, or stop it first: strongroom devnet down")
+        }
+        DevnetError::Down { .. } => Explanation::new(Exit::NotFound, "start it: strongroom devnet up"),
+        DevnetError::NoProgram { .. } => {
+            Explanation::new(Exit::NotFound, "install strongroom-devnet beside this program, or name it with --program")
+        }
+        DevnetError::NoStart { .. } => Explanation::new(Exit::Trouble, "check that it may be run"),
+        DevnetError::Ended { .. } => {
+            Explanation::new(Exit::Trouble, "strongroom devnet logs tells more; when ports are in use, try --any-ports")
+        }
+        DevnetError::Slow { .. } => {
+            Explanation::new(Exit::Trouble, "strongroom devnet logs tells what it does; raise --wait next time")
+        }
+        DevnetError::OtherProcess { .. } => {
+            Explanation::new(Exit::Refused, "the network has ended by itself; start it again: strongroom devnet up")
+        }
+        DevnetError::NoEnd { .. } => Explanation::new(Exit::Trouble, "strongroom devnet logs tells what it does"),
+        DevnetError::File { .. } => {
+            Explanation::new(Exit::Trouble, "look at its permissions, or name another --folder")
+        }
+        DevnetError::Description(error) => project(error),
     }
 }
 
@@ -105,6 +350,7 @@ fn config(error: &ConfigError) -> Explanation {
             Explanation::new(Exit::Invalid, "correct that line, or move the file away to start afresh")
         }
         ConfigError::UnusableChain { source, .. } => sms_url(source),
+        ConfigError::Project(error) => project(error),
         ConfigError::NoChain => Explanation::new(
             Exit::Usage,
             "name one with --chain, or for good: strongroom chain use NAME (strongroom chain list shows them)",

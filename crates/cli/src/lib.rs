@@ -8,18 +8,31 @@
 //! A secret or password never comes from an argument and never goes to the screen, a log or (unencrypted) a file. With
 //! `--json` each command answers with one JSON object.
 
+mod amount;
 mod arguments;
 mod chains;
 mod commands;
 mod config;
+mod dataset_key;
+mod devnet;
 mod error;
 mod exit;
 mod inspect;
+mod ipfs;
+mod match_refusal;
+mod network;
+mod offer;
+mod order_file;
 mod output;
+mod preflight;
 mod private_file;
+mod result_file;
 mod result_key;
+mod scheduler;
 mod secret_input;
 mod sms;
+mod stock_project;
+mod template;
 mod wallet;
 
 use std::ffi::{OsStr, OsString};
@@ -45,7 +58,11 @@ pub struct Surroundings {
     pub data_folder: Option<PathBuf>,
     /// The user's home.
     pub home_folder: Option<PathBuf>,
-    /// The time. Only names of new wallet files and judgements of evidence depend on it.
+    /// The current folder, where projects of the iexec CLI may be.
+    pub current_folder: PathBuf,
+    /// This program, beside which its siblings are.
+    pub program: Option<PathBuf>,
+    /// The time at the start.
     pub now: UnixSeconds,
 }
 

@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         config_folder: dirs::config_dir(),
         data_folder: dirs::data_dir(),
         home_folder: dirs::home_dir(),
+        current_folder: std::env::current_dir().unwrap_or_else(|_| ".".into()),
+        program: std::env::current_exe().ok(),
         now: now(),
     };
     ExitCode::from(strongroom_cli::run(std::env::args_os(), &surroundings))

@@ -102,6 +102,52 @@ impl Screen {
     }
 }
 
+impl Screen {
+    /// A view of things that change: live for people who watch, else a line for each change, for programs nothing.
+    pub(crate) fn watching(self) -> Watching {
+        let bar = self.progress.then(|| {
+            let style = ProgressStyle::with_template("{spinner} ({elapsed})\n{msg}").expect("the template is valid");
+            let bar = ProgressBar::new_spinner().with_style(style);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Watching { bar, prints: self.notes, shown: Vec::new() }
+    }
+}
+
+/// See [`Screen::watching`].
+pub(crate) struct Watching {
+    bar: Option<ProgressBar>,
+    prints: bool,
+    shown: Vec<String>,
+}
+
+impl Watching {
+    /// Shows how things are now, a line for each.
+    pub(crate) fn show(&mut self, lines: &[String]) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(lines.join("\n"));
+        } else if self.prints {
+            for (_, line) in lines.iter().enumerate().filter(|(index, line)| self.shown.get(*index) != Some(line)) {
+                // Standard output that is closed shows when the answer is printed.
+                let _ = writeln!(io::stdout(), "{line}");
+            }
+        }
+        self.shown = lines.to_vec();
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+            for line in &self.shown {
+                let _ = writeln!(io::stdout(), "{line}");
+            }
+        }
+    }
+}
+
 /// Control characters (of a hostile file name, for one) do not reach the terminal; line breaks do.
 fn visible(text: &str) -> String {
     text.chars()

@@ -129,6 +129,15 @@ impl ResultKeys {
         Ok(Some(PublicKey { private_file: Some(private), ..PublicKey::read(&public)? }))
     }
 
+    /// The private keys of `owner`, the newest first.
+    pub(crate) fn private_files(&self, owner: Address) -> Result<Vec<PathBuf>, ResultKeyError> {
+        let mut numbers = self.numbers(owner)?;
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        numbers.dedup();
+        let files = numbers.into_iter().map(|number| self.files(owner, number).0);
+        Ok(files.filter(|file| file.is_file()).collect())
+    }
+
     /// Makes a pair of 4096 bits (slow) and keeps it as the one in use. Both files are durable before it returns.
     pub(crate) fn generate(&self, owner: Address, password: &str) -> Result<PublicKey, ResultKeyError> {
         self.keep(owner, &RsaPrivateKey::new(&mut OsRng, BITS).map_err(ResultKeyError::Generation)?, password)
@@ -206,6 +215,8 @@ mod tests {
         assert_ne!((&first.file, &first.private_file), (&second.file, &second.private_file));
         assert_eq!(keys.latest(OWNER).unwrap().unwrap().pem, second.pem);
         assert!(keys.latest(Address::ZERO).unwrap().is_none());
+        let newest_first = [second.private_file.clone().unwrap(), first.private_file.clone().unwrap()];
+        assert_eq!(keys.private_files(OWNER).unwrap(), newest_first);
 
         let private = fs::read_to_string(first.private_file.unwrap()).unwrap();
         assert!(private.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));

@@ -1,9 +1,11 @@
 //! `strongroom chain`: which network is meant.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use strongroom_protocol::address::checksummed;
 
-use crate::arguments::{ChainCommand, ChainDescription};
+use crate::arguments::{ChainCommand, ChainDescription, ChainServices};
 use crate::chains::{ChainEntry, ChainName};
 use crate::commands::Session;
 use crate::config::{AddChain, Origin};
@@ -13,7 +15,7 @@ use crate::output::Answer;
 /// Runs one of the commands.
 pub(crate) fn run(session: &Session<'_>, command: ChainCommand) -> Result<Answer, CliError> {
     match command {
-        ChainCommand::Add(description) => add(session, description),
+        ChainCommand::Add(description) => add(session, *description),
         ChainCommand::Use { name } => {
             session.config()?.use_chain(&name)?;
             Ok(Answer::done(format!("{name} is the network in use."), json!({ "chain": name, "in_use": true })))
@@ -24,8 +26,18 @@ pub(crate) fn run(session: &Session<'_>, command: ChainCommand) -> Result<Answer
 }
 
 fn add(session: &Session<'_>, description: ChainDescription) -> Result<Answer, CliError> {
-    let ChainDescription { name, chain_id, hub, rpc, sms, danger_plain_http, replace, use_it } = description;
-    let chain = ChainEntry { chain_id, hub, rpc, sms, danger_plain_http };
+    let ChainDescription { name, chain_id, hub, rpc, sms, danger_plain_http, services, replace, use_it } = description;
+    let ChainServices { market, ipfs_gateway, ipfs_node, result_proxy, compass, workerpool } = services;
+    let chain = ChainEntry {
+        danger_plain_http,
+        market,
+        ipfs_gateway,
+        ipfs_node,
+        result_proxy,
+        compass,
+        workerpool,
+        ..ChainEntry::new(chain_id, hub, rpc, sms)
+    };
     chain.check()?;
     let config = session.config()?;
     config.add_chain(&name, &chain, AddChain { replace, use_it })?;
@@ -54,7 +66,7 @@ fn show(session: &Session<'_>, name: Option<&ChainName>) -> Result<Answer, CliEr
     let (name, chain, origin) = config.chain(name)?;
     let in_use = config.chain_in_use() == Some(&name);
     let rpc: Vec<_> = chain.rpc.iter().map(url::Url::as_str).collect();
-    let text = format!(
+    let mut text = format!(
         "network   {name} ({}{})\nchain id  {}\nhub       {}\nrpc       {}\nsms       {}",
         origin.as_str(),
         if in_use { ", in use" } else { "" },
@@ -63,6 +75,21 @@ fn show(session: &Session<'_>, name: Option<&ChainName>) -> Result<Answer, CliEr
         rpc.join("\n          "),
         chain.sms,
     );
+    let services = [
+        ("market", &chain.market),
+        ("gateway", &chain.ipfs_gateway),
+        ("ipfs node", &chain.ipfs_node),
+        ("results", &chain.result_proxy),
+        ("compass", &chain.compass),
+    ];
+    for (name, url) in services {
+        if let Some(url) = url {
+            let _ = write!(text, "\n{name:<9} {url}");
+        }
+    }
+    if let Some(workerpool) = &chain.workerpool {
+        let _ = write!(text, "\npool      {}", checksummed(workerpool));
+    }
     Ok(Answer::done(text, json!({ "chain": described(&name, &chain, origin, in_use) })))
 }
 
@@ -74,6 +101,12 @@ fn described(name: &ChainName, chain: &ChainEntry, origin: Origin, in_use: bool)
         "rpc": chain.rpc,
         "sms": chain.sms,
         "danger_plain_http": chain.danger_plain_http,
+        "market": chain.market,
+        "ipfs_gateway": chain.ipfs_gateway,
+        "ipfs_node": chain.ipfs_node,
+        "result_proxy": chain.result_proxy,
+        "compass": chain.compass,
+        "workerpool": chain.workerpool.as_ref().map(checksummed),
         "origin": origin.as_str(),
         "in_use": in_use,
     })

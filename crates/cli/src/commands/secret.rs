@@ -1,5 +1,7 @@
 //! `strongroom app`, `requester` and `dataset`: pushing a secret that can never be changed, and asking whether it is there.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use strongroom_protocol::address::checksummed;
 use strongroom_protocol::{Address, RequesterSecretName, SecretId, SigningKey, challenge};
@@ -8,6 +10,7 @@ use crate::arguments::{Push, Service, WalletChoice};
 use crate::chains::{ChainEntry, ChainName, check_sms_url};
 use crate::commands::Session;
 use crate::config::Config;
+use crate::dataset_key;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Answer;
@@ -16,7 +19,7 @@ use crate::sms::{Patience, Sms, SmsError, describe};
 
 /// `app push-secret`
 pub(crate) fn push_app(session: &Session<'_>, app: Address, push: &Push) -> Result<Answer, CliError> {
-    push_secret(session, push, |_| SecretId::App(app))
+    push_secret(session, push, None, |_| SecretId::App(app))
 }
 
 /// `app check-secret`
@@ -24,9 +27,10 @@ pub(crate) fn check_app(session: &Session<'_>, app: Address, service: &Service) 
     check(session, &SecretId::App(app), &session.config()?, service)
 }
 
-/// `dataset push-secret`
+/// `dataset push-secret`. Instead of asking for the key, the one that the project has for this dataset is taken.
 pub(crate) fn push_dataset(session: &Session<'_>, dataset: Address, push: &Push) -> Result<Answer, CliError> {
-    push_secret(session, push, |_| SecretId::Dataset(dataset))
+    let key_file = dataset_key::of_address(&session.surroundings.current_folder, dataset);
+    push_secret(session, push, key_file, |_| SecretId::Dataset(dataset))
 }
 
 /// `dataset check-secret`
@@ -40,7 +44,7 @@ pub(crate) fn push_requester(
     name: RequesterSecretName,
     push: &Push,
 ) -> Result<Answer, CliError> {
-    push_secret(session, push, |owner| SecretId::Requester { owner, name })
+    push_secret(session, push, None, |owner| SecretId::Requester { owner, name })
 }
 
 /// `requester check-secret`
@@ -63,14 +67,22 @@ pub(crate) fn check_requester(
 fn push_secret(
     session: &Session<'_>,
     push: &Push,
+    key_file: Option<PathBuf>,
     id_for: impl FnOnce(Address) -> SecretId,
 ) -> Result<Answer, CliError> {
     refuse_misplaced("a secret", &push.misplaced)?;
     let config = session.config()?;
     let target = Target::find(&config, &push.service)?;
     let wallet = session.wallet(&push.wallet, &config)?;
-    let source = Source::beside_password("the secret", push.from_file.as_deref(), &push.password)?;
-    let SecretInput { value, ends_with_line_break } = read_value(&source, push.trim)?;
+    let (source, trim) =
+        match (Source::beside_password("the secret", push.from_file.as_deref(), &push.password)?, key_file) {
+            (Source::Prompt, Some(file)) => {
+                session.screen.note(&format!("the key comes from {}", file.display()));
+                (Source::File(file), true)
+            }
+            (source, _) => (source, push.trim),
+        };
+    let SecretInput { value, ends_with_line_break } = read_value(&source, trim)?;
     if ends_with_line_break {
         session.screen.note("the secret ends with a line break, which is part of it; --trim drops one");
     }
@@ -137,8 +149,13 @@ impl Target {
         Answer::done(format!("{} {done} by {}.", capitalised(&describe(id)), self.chain.sms), json)
     }
 
+    /// The number of its chain.
+    pub(crate) fn chain_id(&self) -> u64 {
+        self.chain.chain_id
+    }
+
     /// The members that every answer about a secret has.
-    fn about(&self, id: &SecretId) -> Value {
+    pub(crate) fn about(&self, id: &SecretId) -> Value {
         json!({
             "kind": id.kind().to_string(),
             "address": checksummed(&id.address()),

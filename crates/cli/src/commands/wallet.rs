@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use strongroom_protocol::SigningKey;
 use strongroom_protocol::address::checksummed;
 use zeroize::Zeroizing;
 
 use crate::arguments::{PasswordSource, WalletChoice, WalletCommand, WalletFolder};
-use crate::commands::Session;
+use crate::commands::{Session, random};
 use crate::error::CliError;
 use crate::keystore::{Freshness, Keystore, ScryptCost};
 use crate::output::Answer;
@@ -162,10 +160,4 @@ fn new_key() -> Result<SigningKey, CliError> {
             return Ok(key);
         }
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], CliError> {
-    let mut bytes = [0; N];
-    OsRng.try_fill_bytes(&mut bytes).map_err(CliError::Randomness)?;
-    Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! Choosing and describing networks.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::home::{ASSET, Home, mode, run_in};
 
@@ -11,9 +11,11 @@ const ADD: [&str; 9] = ["chain", "add", "mine", "--chain-id", "7", "--hub", HUB,
 fn three_networks_are_ready() {
     let home = Home::new();
     let listed = home.run(&["chain", "list", "--json"]).ends_with(0).json();
-    let entry = |name, chain_id, hub, rpc, sms| {
+    let entry = |name, chain_id, hub, rpc, sms, services: [Value; 6]| {
+        let [market, gateway, node, results, compass, workerpool] = services;
         json!({ "name": name, "chain_id": chain_id, "hub": hub, "rpc": [rpc], "sms": sms, "danger_plain_http": false,
-            "origin": "built-in", "in_use": false })
+            "market": market, "ipfs_gateway": gateway, "ipfs_node": node, "result_proxy": results, "compass": compass,
+            "workerpool": workerpool, "origin": "built-in", "in_use": false })
     };
     let expected = [
         entry(
@@ -22,6 +24,14 @@ fn three_networks_are_ready() {
             "0x098bFCb1E50ebcA0BaA92C12eA0c3F045A1aD9f0",
             "https://arb1.arbitrum.io/rpc",
             "https://sms.arbitrum-mainnet.iex.ec/",
+            [
+                "https://api.market.arbitrum-mainnet.iex.ec/".into(),
+                "https://ipfs-gateway.arbitrum-mainnet.iex.ec/".into(),
+                "https://ipfs-upload.arbitrum-mainnet.iex.ec/".into(),
+                Value::Null,
+                "https://compass.arbitrum-mainnet.iex.ec/".into(),
+                "0x8EF2eC3Ef9535d4b4349BfEc7d8b31A580e60244".into(),
+            ],
         ),
         entry(
             "arbitrum-sepolia",
@@ -29,8 +39,30 @@ fn three_networks_are_ready() {
             "0xB2157BF2fAb286b2A4170E3491Ac39770111Da3E",
             "https://sepolia-rollup.arbitrum.io/rpc",
             "https://sms.arbitrum-sepolia-testnet.iex.ec/",
+            [
+                "https://api-market.arbitrum-sepolia-testnet.iex.ec/".into(),
+                "https://ipfs-gateway.arbitrum-sepolia-testnet.iex.ec/".into(),
+                "https://ipfs-upload.arbitrum-sepolia-testnet.iex.ec/".into(),
+                Value::Null,
+                "https://compass.arbitrum-sepolia-testnet.iex.ec/".into(),
+                "0x2956F0cb779904795A5F30d3b3eA88b714c3123f".into(),
+            ],
         ),
-        entry("devnet", 65_535, HUB, "http://127.0.0.1:8545/", "http://127.0.0.1:13300/"),
+        entry(
+            "devnet",
+            65_535,
+            HUB,
+            "http://127.0.0.1:8545/",
+            "http://127.0.0.1:13300/",
+            [
+                "http://127.0.0.1:3000/".into(),
+                "http://127.0.0.1:5001/".into(),
+                "http://127.0.0.1:5001/".into(),
+                "http://127.0.0.1:13200/".into(),
+                "http://127.0.0.1:8069/".into(),
+                Value::Null,
+            ],
+        ),
     ];
     assert_eq!(listed, json!({ "chains": expected, "in_use": null }));
 }
