@@ -384,7 +384,8 @@ fn wallet(error: &WalletError) -> Explanation {
         }
         WalletError::None { .. } => Explanation::new(
             Exit::NotFound,
-            "make one with strongroom wallet create, or import one with strongroom wallet import",
+            "make one with strongroom wallet create, or import one with strongroom wallet import (--from-file wallet.json takes \
+             one of the iexec CLI)",
         ),
         WalletError::NoneChosen { names } => Explanation::new(
             Exit::Usage,

@@ -43,6 +43,8 @@ pub(crate) fn run(session: &Session<'_>, buying: &Buying) -> Result<Answer, CliE
     let Some(orders) = prepared.signed(&network, &wallet) else { return Ok(prepared.answer(&network)) };
     let made = match_orders(session, &network, &orders, &wallet)?;
     if buying.watch {
+        // Whoever stops watching has it.
+        session.screen.note(&format!("deal {}", made.deal));
         let watched = task::watch(session, &network, B256::from(made.deal))?;
         let text = format!("{}\n{}", made.text(), watched.text);
         let mut json = made.json(&network);

@@ -25,6 +25,8 @@ use crate::result_file::{self, ResultFileError, locate};
 use crate::result_key::ResultKeys;
 use crate::scheduler::{self, Word};
 
+/// The pool's word for a task that it will not try again.
+const GIVEN_UP: &str = "FAILED";
 /// Between two looks at tasks that are watched.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// No worker can deliver this many times the category's duration after the deal, and the money can come back after that many times.
@@ -154,7 +156,22 @@ async fn chain_time(network: &Network) -> Result<UnixSeconds, CliError> {
     Ok(network.chain.newest_block().await?.time)
 }
 
-/// Watches tasks until they are over.
+/// What the pool says about those of the first tasks that are not over.
+async fn ask_pool_about(network: &Network, subject: &Subject, standings: &[Standing]) -> Vec<Option<Word>> {
+    let mut words = vec![None; standings.len()];
+    for (word, ((_, task), standing)) in words.iter_mut().zip(subject.tasks.iter().zip(standings)).take(LISTED_TASKS) {
+        if !standing.is_over() {
+            *word = ask_pool(network, subject, *task).await;
+        }
+    }
+    words
+}
+
+fn with_word(line: String, word: Option<&Word>) -> String {
+    word.map_or(line.clone(), |word| format!("{line}  (pool: {})", spoken(word)))
+}
+
+/// Watches tasks until they are over, or until the pool has given them up: on chain they then stay as they are for long.
 pub(crate) fn watch(session: &Session<'_>, network: &Network, id: B256) -> Result<Answer, CliError> {
     let started = session.surroundings.now;
     let begun = Instant::now();
@@ -162,9 +179,15 @@ pub(crate) fn watch(session: &Session<'_>, network: &Network, id: B256) -> Resul
     let mut view = session.screen.watching();
     let standings = loop {
         let now = UnixSeconds(started.0.saturating_add(begun.elapsed().as_secs()));
-        let standings = network.quietly(subject.standings(network, now))?;
-        view.show(&lines(&subject, &standings));
-        if standings.iter().all(|standing| standing.is_over()) {
+        let (standings, words) = network.quietly(async {
+            let standings = subject.standings(network, now).await?;
+            let words = ask_pool_about(network, &subject, &standings).await;
+            Ok((standings, words))
+        })?;
+        let lines = lines(&subject, &standings).into_iter().zip(&words);
+        view.show(&lines.map(|(line, word)| with_word(line, word.as_ref())).collect::<Vec<_>>());
+        let given_up = |word: &Option<Word>| word.as_ref().is_some_and(|word| word.status == GIVEN_UP);
+        if standings.iter().zip(&words).all(|(standing, word)| standing.is_over() || given_up(word)) {
             break standings;
         }
         std::thread::sleep(LOOK_EVERY);
@@ -344,10 +367,7 @@ fn explain(session: &Session<'_>, network: &Network, id: B256) -> Result<Answer,
         let now = chain_time(network).await?;
         let subject = subject(network, id, session.surroundings.now).await?;
         let standings = subject.standings(network, now).await?;
-        let mut words = Vec::new();
-        for ((_, task), standing) in subject.tasks.iter().zip(&standings).take(LISTED_TASKS) {
-            words.push(if *standing == Standing::Completed { None } else { ask_pool(network, &subject, *task).await });
-        }
+        let words = ask_pool_about(network, &subject, &standings).await;
         Ok::<_, CliError>((subject, standings, words, now))
     })?;
     let mut json = described(network, &subject, &standings);
@@ -357,7 +377,8 @@ fn explain(session: &Session<'_>, network: &Network, id: B256) -> Result<Answer,
         let (reason, remedy) = reason(&subject, *task, *standing, now);
         text.push(format!("task {index}  {task}  {}\n  {reason}", standing.as_str()));
         text.extend(word.map(|word| format!("  The pool says: {}", spoken(word))));
-        text.extend(remedy.as_ref().map(|remedy| format!("  remedy: {remedy}")));
+        let label = if *standing == Standing::Completed { "next" } else { "remedy" };
+        text.extend(remedy.as_ref().map(|remedy| format!("  {label}: {remedy}")));
         json["tasks"][position]["reason"] = reason.into();
         json["tasks"][position]["remedy"] = json!(remedy);
         json["tasks"][position]["pool"] =

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use strongroom_protocol::SigningKey;
 use strongroom_protocol::address::checksummed;
@@ -61,7 +62,9 @@ fn import(
         wallets.check_free(name)?;
     }
     let text = read_private_key(&Source::beside_password("the private key", from_file, password)?)?;
-    let (key, password) = if text.trim_start().starts_with('{') {
+    let (key, password) = if let Some(key) = unencrypted(&text) {
+        (SigningKey::from_hex(key).map_err(|_| CliError::NotAPrivateKey)?, read_new_password(password)?)
+    } else if text.trim_start().starts_with('{') {
         let locked = |source| CliError::Locked { wallet: "to import".to_owned(), source };
         let keystore = Keystore::from_json(text.as_bytes()).map_err(locked)?;
         let password = read_password(password, "Password of the wallet file (not shown): ")?;
@@ -73,6 +76,16 @@ fn import(
     };
     let wallet = add(session, &wallets, name, &key, &password, cost)?;
     Ok(added(&wallet, "Destroy what it was imported from, unless it was encrypted."))
+}
+
+/// The key in a `wallet.json` that the iexec CLI wrote without encryption. Borrowed: no copy of it stays.
+fn unencrypted(text: &str) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct StockWallet<'a> {
+        #[serde(rename = "privateKey")]
+        private_key: &'a str,
+    }
+    serde_json::from_str::<StockWallet<'_>>(text).ok().map(|wallet| wallet.private_key)
 }
 
 fn add(
