@@ -168,7 +168,10 @@ async fn ask_pool_about(network: &Network, subject: &Subject, standings: &[Stand
 }
 
 fn with_word(line: String, word: Option<&Word>) -> String {
-    word.map_or(line.clone(), |word| format!("{line}  (pool: {})", spoken(word)))
+    match word {
+        Some(word) => line + "  (pool: " + &spoken(word) + ")",
+        None => line,
+    }
 }
 
 /// Watches tasks until they are over, or until the pool has given them up: on chain they then stay as they are for long.

@@ -3,13 +3,23 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+mod accounts;
+mod buying;
 mod chains;
+mod datasets;
+mod devnets;
 mod evidence;
+mod health;
 mod help;
 mod home;
+mod orders;
 mod prompts;
 mod result_keys;
 mod secrets;
+mod stage;
+mod stand_in_chain;
+mod stand_in_market;
 mod stand_in_sms;
+mod tasks;
 mod trouble;
 mod wallets;

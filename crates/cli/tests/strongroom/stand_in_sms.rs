@@ -129,7 +129,8 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     write!(stream, "\r\n{body}")
 }
 
-fn read(stream: &TcpStream) -> std::io::Result<Request> {
+/// Reads one request.
+pub(crate) fn read(stream: &TcpStream) -> std::io::Result<Request> {
     let mut lines = BufReader::new(stream);
     let mut line = String::new();
     lines.read_line(&mut line)?;

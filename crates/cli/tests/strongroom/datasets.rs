@@ -1,0 +1,101 @@
+//! Datasets: encrypted and decrypted here, granted and revoked through the order book.
+
+use std::fs;
+
+use alloy_primitives::U256;
+use strongroom_poco::orders::DatasetOrder;
+
+use crate::home::{CANARY, Home, mode};
+use crate::stage::{APP, DATASET, Stage, me, nobody, signed, text};
+
+#[test]
+fn a_file_is_encrypted_where_the_iexec_cli_has_it_and_comes_back() {
+    let home = Home::new();
+    home.write("data.csv", CANARY);
+    let answer = home.run(&["dataset", "encrypt", "data.csv", "--json"]).ends_with(0).json();
+    let (file, key) = (home.path("datasets/encrypted/data.csv.enc"), home.path(".secrets/datasets/data.csv.key"));
+    assert_eq!((answer["file"].as_str(), answer["key_file"].as_str()), (file.to_str(), key.to_str()));
+    assert_eq!((mode(&key), fs::read(&key).unwrap().len()), (0o600, 44));
+    let length = fs::metadata(&file).unwrap().len();
+    assert_eq!(length, 16 + 32, "an IV and whole blocks");
+    assert_eq!(home.files_with(CANARY.as_bytes()), [home.path("data.csv")]);
+    home.run(&["dataset", "encrypt", "data.csv"]).ends_with(5);
+
+    let checksum = answer["checksum"].as_str().unwrap();
+    let decrypt = ["dataset", "decrypt", "datasets/encrypted/data.csv.enc", "--output", "back", "--checksum", checksum];
+    home.run(&decrypt).ends_with(0);
+    assert_eq!(fs::read_to_string(home.path("back")).unwrap(), CANARY);
+    home.run(&decrypt).ends_with(5);
+}
+
+#[test]
+fn what_does_not_open_leaves_nothing_behind() {
+    let home = Home::new();
+    home.write("data.csv", CANARY);
+    home.run(&["dataset", "encrypt", "data.csv"]).ends_with(0);
+    home.write("other", "another");
+    home.run(&["dataset", "encrypt", "other"]).ends_with(0);
+    let decrypt = |more: &[&str]| {
+        let command = ["dataset", "decrypt", "datasets/encrypted/data.csv.enc", "--output", "back", "--json"];
+        home.run(&[&command[..], more].concat())
+    };
+    decrypt(&["--key-file", ".secrets/datasets/other.key"]).ends_with(3).error();
+    decrypt(&["--key-file", "data.csv"]).ends_with(6).error();
+    decrypt(&["--key-file", "nothing"]).ends_with(6).error();
+    decrypt(&["--checksum", &"00".repeat(32)]).ends_with(3).error();
+    assert!(!home.path("back").exists());
+}
+
+#[test]
+fn grants_are_what_the_chain_leaves_of_the_books_orders() {
+    let stage = Stage::new();
+    let order =
+        |volume: u64| signed(DatasetOrder { dataset: DATASET, volume: U256::from(volume), ..DatasetOrder::default() });
+    let hash = stage.market.offer(&order(5), 5);
+    // By the book it is open; it was signed by an owner of before.
+    let stranger = strongroom_protocol::SigningKey::from_bytes(&[9; 32]).unwrap();
+    let domain = strongroom_poco::orders::domain(crate::stand_in_chain::CHAIN_ID, crate::stage::HUB);
+    stage.market.offer(&strongroom_poco::orders::Order::sign(order(7).order, &domain, &stranger), 7);
+    stage.chain.world().consumed.insert(hash, 2);
+    let answer = stage.run(&["dataset", "grants", &text(DATASET)]).ends_with(0).json();
+    let grants = answer["grants"].as_array().unwrap();
+    assert_eq!((grants.len(), &grants[0]["remaining"]), (1, &"3".into()));
+}
+
+#[test]
+fn only_the_owner_grants_and_revokes() {
+    let stage = Stage::new();
+    let error = stage.sign(&["dataset", "grant", &text(DATASET), "--app", &text(APP)]).ends_with(3).error();
+    assert!(error["remedy"].as_str().unwrap().contains("--wallet"), "{error}");
+    let none = stage.sign(&["dataset", "revoke", &text(DATASET)]).ends_with(0).json();
+    assert_eq!(none["revoked"], serde_json::json!([]));
+    let hash = "00".repeat(32);
+    stage.sign(&["dataset", "revoke", &text(DATASET), "--order", &hash]).ends_with(4).error();
+    let unknown = text(strongroom_protocol::Address::repeat_byte(0x77));
+    stage.sign(&["dataset", "grant", &unknown]).ends_with(4).error();
+}
+
+#[test]
+fn a_grant_can_be_signed_without_publishing_it() {
+    let stage = Stage::new();
+    stage.chain.world().owners.insert(DATASET, me());
+    let grant = ["dataset", "grant", &text(DATASET), "--app", &text(APP), "--price", "1.5 RLC", "--no-publish"];
+    let answer = stage.sign(&grant).ends_with(0).json();
+    assert_eq!((&answer["order"]["datasetprice"], &answer["published"]), (&"1500000000".into(), &false.into()));
+    assert_eq!(answer["order"]["apprestrict"], text(APP));
+    assert!(answer["order"]["tag"].as_str().unwrap().ends_with("01"), "an enclave, unless somebody says otherwise");
+}
+
+#[test]
+fn an_upload_needs_a_node_and_a_location_must_be_one() {
+    let stage = Stage::new();
+    stage.home.write("file", "sixteen bytes...sixteen bytes...");
+    let deploy = ["dataset", "deploy", "--name", "d", "--file", "file"];
+    let error = stage.sign(&[&deploy[..], &["--upload"]].concat()).ends_with(6).error();
+    assert!(error["remedy"].as_str().unwrap().contains("--ipfs-node"), "{error}");
+    for location in ["file", "/ipfs/x", "ftp://example.org/a"] {
+        stage.sign(&[&deploy[..], &["--multiaddr", location]].concat()).ends_with(2).error();
+    }
+    stage.describe(&nobody(), &stage.market.url());
+    stage.sign(&[&deploy[..], &["--multiaddr", "https://example.org/a"]].concat()).ends_with(1).error();
+}

@@ -1,0 +1,126 @@
+//! Bought tasks: where they are and why, their results, and money that comes back.
+
+use alloy_primitives::{B256, U256};
+use serde_json::json;
+use strongroom_protocol::{DealId, TaskId};
+
+use crate::stage::{APP, Stage, me};
+use crate::stand_in_chain::{Task, deal, empty_task};
+
+const DEAL: B256 = B256::repeat_byte(0xde);
+
+/// A deal of `tasks` tasks, of which the first has this status.
+fn bought(stage: &Stage, tasks: u64, status: u8, results: &str) -> (String, String) {
+    stage.chain.world().deals.insert(DEAL, deal(me(), APP, tasks));
+    let task = TaskId::of(DealId::from(DEAL), 0);
+    if status > 0 {
+        let results = results.as_bytes().to_vec().into();
+        let task_on_chain = Task { status, dealid: DEAL, finalDeadline: U256::from(2_000), results, ..empty_task() };
+        stage.chain.world().tasks.insert(B256::from(*task.as_bytes()), task_on_chain);
+    }
+    (DEAL.to_string(), task.to_string())
+}
+
+#[test]
+fn a_task_is_explained_with_what_can_be_done() {
+    for (status, time, standing, word) in [
+        (0, 1_000, "UNSET", "not begun it yet"),
+        (0, 1_700, "UNSET", "too late"),
+        (0, 2_000, "TIMEOUT", "not done until"),
+        (1, 1_000, "ACTIVE", "may deliver until"),
+        (1, 1_700, "ACTIVE", "delivered nothing"),
+        (1, 2_000, "TIMEOUT", "not done until"),
+        (3, 1_000, "COMPLETED", "is done"),
+        (4, 2_000, "FAILED", "money came back"),
+    ] {
+        let stage = Stage::new();
+        let (deal, task) = bought(&stage, 1, status, "");
+        stage.chain.world().time = time;
+        let answer = stage.run(&["task", "explain", &deal]).ends_with(0).json();
+        let found = &answer["tasks"][0];
+        assert_eq!((&found["status"], &found["task"]), (&standing.into(), &task.clone().into()), "{answer}");
+        assert!(found["reason"].as_str().unwrap().contains(word), "{answer}");
+    }
+}
+
+#[test]
+fn an_id_that_means_nothing_is_not_found() {
+    let stage = Stage::new();
+    let id = B256::repeat_byte(9).to_string();
+    for command in ["explain", "watch"] {
+        let error = stage.run(&["task", command, &id]).ends_with(4).error();
+        assert!(error["remedy"].as_str().unwrap().contains("deal"), "{error}");
+    }
+    stage.run(&["task", "explain", "0x12"]).ends_with(2).error();
+}
+
+#[test]
+fn money_comes_back_after_the_final_deadline_and_not_before() {
+    let stage = Stage::new();
+    let (deal, _) = bought(&stage, 1, 1, "");
+    stage.chain.world().time = 1_999;
+    let error = stage.sign(&["task", "claim", &deal]).ends_with(3).error();
+    assert!(error["message"].as_str().unwrap().contains("1970-01-01T00:33:20Z"), "{error}");
+    stage.chain.world().time = 2_000;
+    stage.chain.world().refusal = "sent at last";
+    let error = stage.sign(&["task", "claim", &deal]).ends_with(3).error();
+    assert!(error["causes"].to_string().contains("sent at last"), "{error}");
+    let stage = Stage::new();
+    let (deal, _) = bought(&stage, 1, 3, "");
+    stage.sign(&["task", "claim", &deal]).ends_with(3).error();
+}
+
+#[test]
+fn a_result_is_fetched_from_ipfs_only_and_only_when_there_is_one() {
+    for (status, results, code, part) in [
+        (1, "", 4, "no result: it is"),
+        (3, "", 4, "without saying where"),
+        (3, r#"{ "storage": "dropbox", "location": "/results/0x" }"#, 4, "dropbox"),
+        (3, r#"{ "storage": "ipfs", "location": "/ipfs/../etc" }"#, 6, "no file of IPFS"),
+        (
+            3,
+            r#"{ "storage": "ipfs", "location": "/ipfs/QmUVhChbLFiuzNK1g2GsWyWEiad7SXPqARnWzGumgziwEp" }"#,
+            1,
+            "does not answer",
+        ),
+    ] {
+        let stage = Stage::new();
+        let (deal, _) = bought(&stage, 1, status, results);
+        let error = stage.run(&["task", "result", &deal]).ends_with(code).error();
+        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+        assert!(error["remedy"].is_string(), "{error}");
+        let left = std::fs::read_dir(stage.home.path(".")).unwrap().flatten();
+        assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".strongroom-")));
+    }
+    let stage = Stage::new();
+    let (deal, _) = bought(&stage, 2, 0, "");
+    stage.run(&["task", "result", &deal]).ends_with(2).error();
+}
+
+#[test]
+fn watching_ends_with_the_tasks_and_says_how_they_ended() {
+    let stage = Stage::new();
+    let (deal, task) = bought(&stage, 1, 3, "");
+    let ran = stage.home.run(&["task", "watch", &deal]);
+    assert!(ran.ends_with(0).stdout.contains(&format!("{task}  COMPLETED\n")), "{ran:?}");
+    let stage = Stage::new();
+    let (deal, _) = bought(&stage, 1, 4, "");
+    let answer = stage.run(&["task", "watch", &deal]).ends_with(1).json();
+    assert_eq!(answer["tasks"][0]["status"], "FAILED");
+}
+
+#[test]
+fn bought_deals_are_listed_as_the_chain_has_them() {
+    let stage = Stage::new();
+    let none = stage.run(&["task", "list"]).ends_with(0).json();
+    assert_eq!(none["deals"], json!([]));
+    let (deal, task) = bought(&stage, 12, 1, "");
+    stage.market.deal(DEAL);
+    // One that the chain does not know is passed over.
+    stage.market.deal(B256::repeat_byte(1));
+    let answer = stage.run(&["task", "list"]).ends_with(0).json();
+    let deals = answer["deals"].as_array().unwrap();
+    assert_eq!((deals.len(), &deals[0]["deal"], &deals[0]["tasks"][0]["task"]), (1, &json!(deal), &json!(task)));
+    let shown = stage.home.run(&["task", "list"]);
+    assert!(shown.ends_with(0).stdout.contains("and 2 more"), "{shown:?}");
+}
