@@ -141,9 +141,10 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
 /// What the chain, or how it was described, has against it.
 fn on_chain(error: &CliError) -> Explanation {
     match error {
-        CliError::NoNode { .. } | CliError::ChainConfig(_) => {
-            Explanation::new(Exit::Invalid, "describe the network again: strongroom chain add --replace --rpc URL")
-        }
+        CliError::NoNode { .. } | CliError::ChainConfig(_) => Explanation::new(
+            Exit::Invalid,
+            "describe the network again: strongroom chain add NAME --replace … --rpc URL",
+        ),
         CliError::Chain(error) | CliError::Check(CheckError::Unreachable(error)) => chain(error),
         CliError::Check(CheckError::WrongChain { .. } | CheckError::WrongHub { .. }) => {
             Explanation::new(Exit::Invalid, "check its nodes, number and hub with strongroom chain show")
@@ -155,7 +156,7 @@ fn on_chain(error: &CliError) -> Explanation {
         CliError::Declined => Explanation::new(Exit::Refused, "answer y, or give --yes"),
         CliError::NoService { chain, option, .. } => Explanation::new(
             Exit::Invalid,
-            format!("describe the network again with it: strongroom chain add {chain} --replace {option} URL"),
+            format!("describe the network again with it: strongroom chain add {chain} --replace … {option} URL"),
         ),
         CliError::NotRegistered { .. } => {
             Explanation::new(Exit::NotFound, "check the address and the network (--chain)")
@@ -173,7 +174,7 @@ fn on_chain(error: &CliError) -> Explanation {
 fn chain(_: &ChainError) -> Explanation {
     Explanation::new(
         Exit::Trouble,
-        "try again, raise --timeout, or describe the network with another node: strongroom chain add --replace --rpc URL",
+        "try again, raise --timeout, or describe the network with another node: strongroom chain add NAME --replace … --rpc URL",
     )
 }
 

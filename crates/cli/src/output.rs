@@ -148,8 +148,8 @@ impl Drop for Watching {
     }
 }
 
-/// Control characters (of a hostile file name, for one) do not reach the terminal; line breaks do.
-fn visible(text: &str) -> String {
+/// Control characters (of a hostile file name, or of what strangers wrote on chain) do not reach the terminal; line breaks do.
+pub(crate) fn visible(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
         .collect::<String>()

@@ -19,7 +19,7 @@ use crate::commands::order::publish;
 use crate::commands::{Session, random, secret};
 use crate::error::CliError;
 use crate::network::Network;
-use crate::output::Answer;
+use crate::output::{Answer, visible};
 use crate::template;
 
 /// Kind of every app of the network: an OCI image.
@@ -181,8 +181,8 @@ fn show(session: &Session<'_>, app: Address, network: &NetworkChoice) -> Result<
     let found = network.wait(session, "Asking the chain", network.chain.app(app))?;
     let kind = AssetKind::App;
     let found = found.ok_or_else(|| CliError::NotRegistered { kind, asset: app, chain: network.name.clone() })?;
-    let multiaddr = location_text(&found.multiaddr);
-    let config = String::from_utf8_lossy(&found.mrenclave).into_owned();
+    let multiaddr = visible(&location_text(&found.multiaddr));
+    let config = visible(&String::from_utf8_lossy(&found.mrenclave));
     let text = format!(
         "app       {}\nowner     {}\nimage     {multiaddr}\nchecksum  {}\nenclave   {}",
         checksummed(&app),
@@ -273,5 +273,22 @@ mod tests {
         assert!(matches!(manifest_of(&layout, None), Err(CliError::SeveralImages { .. })));
         assert!(manifest_of(&layout, Some(B256::from(*digest.as_bytes()))).is_ok());
         assert!(matches!(manifest_of(folder.path(), None), Err(CliError::NoManifest { .. })));
+    }
+
+    #[test]
+    fn an_archive_with_a_list_of_manifests_serves_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, file) = (folder.path().join("image"), folder.path().join("image.tar"));
+        let mut image = ImageBuilder::default();
+        image.file("/app", "x", true).unwrap();
+        let digest = image.write_layout(&layout, "latest").unwrap();
+        let mut archive = tar::Builder::new(fs::File::create(&file).unwrap());
+        archive.append_dir_all(".", &layout).unwrap();
+        archive.finish().unwrap();
+        assert_eq!(manifest_of(&file, None).unwrap(), B256::from(*digest.as_bytes()));
+        let mut without = tar::Builder::new(fs::File::create(&file).unwrap());
+        without.append_dir_all("blobs", layout.join("blobs")).unwrap();
+        without.finish().unwrap();
+        assert!(matches!(manifest_of(&file, None), Err(CliError::NoManifest { .. })));
     }
 }

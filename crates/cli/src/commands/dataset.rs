@@ -25,7 +25,7 @@ use crate::commands::secret::{self, Target};
 use crate::commands::{Session, random};
 use crate::error::CliError;
 use crate::network::Network;
-use crate::output::Answer;
+use crate::output::{Answer, visible};
 use crate::{dataset_key, ipfs, order_file, private_file};
 
 /// varint of protocol code 421 (`ipfs`), then varint length 34 of a SHA-256 multihash.
@@ -217,7 +217,7 @@ fn show(session: &Session<'_>, dataset: Address, network: &NetworkChoice) -> Res
     let found = network.wait(session, "Asking the chain", network.chain.dataset(dataset))?;
     let kind = AssetKind::Dataset;
     let found = found.ok_or_else(|| CliError::NotRegistered { kind, asset: dataset, chain: network.name.clone() })?;
-    let location = location_text(&found.multiaddr);
+    let location = visible(&location_text(&found.multiaddr));
     let text = format!(
         "dataset   {}\nowner     {}\nlocation  {location}\nchecksum  {}",
         checksummed(&dataset),

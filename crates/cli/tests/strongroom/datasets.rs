@@ -3,10 +3,12 @@
 use std::fs;
 
 use alloy_primitives::U256;
+use strongroom_content::cid::{AddAs, Cid};
 use strongroom_poco::orders::DatasetOrder;
 
 use crate::home::{CANARY, Home, mode};
 use crate::stage::{APP, DATASET, Stage, me, nobody, signed, text};
+use crate::stand_in_sms::{Scripted, StandInSms};
 
 #[test]
 fn a_file_is_encrypted_where_the_iexec_cli_has_it_and_comes_back() {
@@ -98,4 +100,27 @@ fn an_upload_needs_a_node_and_a_location_must_be_one() {
     }
     stage.describe(&nobody(), &stage.market.url());
     stage.sign(&[&deploy[..], &["--multiaddr", "https://example.org/a"]].concat()).ends_with(1).error();
+}
+
+#[test]
+fn an_upload_is_believed_only_when_node_and_gateway_have_the_very_file() {
+    let content = "sixteen bytes...sixteen bytes...";
+    let cid = Cid::of(content.as_bytes(), AddAs::V0).unwrap().to_string();
+    let other = Cid::of(&b"other"[..], AddAs::V0).unwrap().to_string();
+    // The node's word, what the gateway has, and how it ends: refused by the contract when all went well before.
+    for (named, gateway, code) in [(&cid, 200, 3), (&cid, 404, 4), (&cid, 500, 1), (&other, 200, 1)] {
+        let (stage, storage) = (Stage::new(), StandInSms::start());
+        let services = ["--ipfs-gateway", &storage.url(), "--ipfs-node", &storage.url()];
+        stage.describe_with(&stage.chain.url(), &stage.market.url(), &services);
+        stage.home.write("file", content);
+        stage.chain.world().refusal = "not now";
+        storage.next(Scripted::Status(200, "", serde_json::json!({ "Name": "file", "Hash": named }).to_string()));
+        storage.next_status(gateway);
+        let deploy = ["dataset", "deploy", "--name", "d", "--file", "file", "--upload"];
+        let error = stage.sign(&deploy).ends_with(code).error();
+        assert!(error["remedy"].is_string(), "{error}");
+        let uploaded = &storage.requests()[0];
+        assert_eq!((uploaded.method.as_str(), uploaded.target.as_str()), ("POST", "/api/v0/add"));
+        assert!(uploaded.body.windows(content.len()).any(|part| part == content.as_bytes()));
+    }
 }

@@ -10,6 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::home::{ADDRESS, CANARY, Home, PASSWORD, Ran};
+use crate::stage::{Stage, me};
 use crate::stand_in_sms::StandInSms;
 
 /// A person at a terminal.
@@ -52,6 +53,16 @@ impl Person {
         self
     }
 
+    /// Waits for a question whose answer is shown, then types.
+    fn says(&mut self, question: &str, answer: &str) -> &mut Self {
+        while !self.seen.contains(question) {
+            assert!(self.sees_more(), "no question {question:?}: {}", self.seen);
+        }
+        self.seen.clear();
+        self.terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        self
+    }
+
     fn sees_more(&mut self) -> bool {
         let mut buffer = [0; 1024];
         match self.terminal.read(&mut buffer) {
@@ -81,6 +92,24 @@ fn a_secret_and_a_password_can_be_typed_unseen_and_end_before_the_line_break() {
         .answers("Password of wallet me (not shown): ", PASSWORD)
         .ends_with(0);
     assert_eq!(sms.stored(&format!("/requesters/{ADDRESS}/secrets/typed")).as_deref(), Some(CANARY));
+}
+
+#[test]
+fn a_person_is_asked_before_something_is_sent_unless_they_said_yes() {
+    let stage = Stage::new();
+    stage.chain.world().rlc.insert(me(), 5);
+    stage.chain.world().refusal = "sent";
+    let deposit = ["account", "deposit", "5"];
+    for (answer, code, word) in [("n", 3, "nothing was sent"), ("", 3, "nothing was sent"), ("y", 3, "sent")] {
+        let mut person = Person::runs(&stage.home, &deposit);
+        person.answers("Password of wallet me (not shown): ", PASSWORD);
+        person.says("Pay 5 nRLC into the account at the hub? [y/N]", answer).ends_with(code);
+        assert!(person.seen.contains(word), "{answer}: {}", person.seen);
+        assert_eq!(person.seen.contains("refused by the contract"), answer == "y", "{}", person.seen);
+    }
+    let mut person = Person::runs(&stage.home, &[&deposit[..], &["--yes"]].concat());
+    person.answers("Password of wallet me (not shown): ", PASSWORD).ends_with(3);
+    assert!(!person.seen.contains("[y/N]") && person.seen.contains("refused by the contract"), "{}", person.seen);
 }
 
 #[test]

@@ -56,12 +56,17 @@ impl Stage {
         stage
     }
 
-    /// Describes the network with these services.
+    /// Describes the network with these services, and nobody for storage.
     pub(crate) fn describe(&self, rpc: &str, market: &str) {
+        self.describe_with(rpc, market, &["--ipfs-gateway", "http://127.0.0.1:1"]);
+    }
+
+    /// As [`Self::describe`], with further services.
+    pub(crate) fn describe_with(&self, rpc: &str, market: &str, more: &[&str]) {
         let (hub, chain_id, sms) = (text(HUB), CHAIN_ID.to_string(), self.sms.url());
         let add = ["chain", "add", "devnet", "--replace", "--use", "--chain-id", &chain_id, "--hub", &hub];
-        let services = ["--rpc", rpc, "--sms", &sms, "--market", market, "--ipfs-gateway", "http://127.0.0.1:1"];
-        self.home.run(&[&add[..], &services[..]].concat()).ends_with(0);
+        let services = ["--rpc", rpc, "--sms", &sms, "--market", market];
+        self.home.run(&[&add[..], &services[..], more].concat()).ends_with(0);
     }
 
     /// Offers app, dataset and workerpool for `volume` tasks.

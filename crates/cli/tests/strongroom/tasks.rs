@@ -1,11 +1,13 @@
 //! Bought tasks: where they are and why, their results, and money that comes back.
 
 use alloy_primitives::{B256, U256};
-use serde_json::json;
+use serde_json::{Value, json};
+use strongroom_content::cid::{AddAs, Cid};
 use strongroom_protocol::{DealId, TaskId};
 
 use crate::stage::{APP, Stage, me};
 use crate::stand_in_chain::{Task, deal, empty_task};
+use crate::stand_in_sms::{Scripted, StandInSms};
 
 const DEAL: B256 = B256::repeat_byte(0xde);
 
@@ -123,4 +125,47 @@ fn bought_deals_are_listed_as_the_chain_has_them() {
     assert_eq!((deals.len(), &deals[0]["deal"], &deals[0]["tasks"][0]["task"]), (1, &json!(deal), &json!(task)));
     let shown = stage.home.run(&["task", "list"]);
     assert!(shown.ends_with(0).stdout.contains("and 2 more"), "{shown:?}");
+}
+
+#[test]
+fn a_result_is_kept_only_when_it_is_the_file_that_the_chain_names() {
+    let content = "what the app left";
+    let cid = Cid::of(content.as_bytes(), AddAs::V0).unwrap();
+    let results = format!(r#"{{ "storage": "ipfs", "location": "/ipfs/{cid}" }}"#);
+    for (body, code) in [("something else", 1), (content, 0)] {
+        let (stage, gateway) = (Stage::new(), StandInSms::start());
+        stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--ipfs-gateway", &gateway.url()]);
+        let (deal, task) = bought(&stage, 1, 3, &results);
+        gateway.next(Scripted::Status(200, "", body.to_owned()));
+        stage.run(&["task", "result", &deal]).ends_with(code);
+        assert_eq!(gateway.requests()[0].target, format!("/ipfs/{cid}"));
+        let kept = std::fs::read_to_string(stage.home.path(&format!("{task}.zip"))).ok();
+        assert_eq!(kept.as_deref(), (code == 0).then_some(content));
+        if code == 0 {
+            stage.run(&["task", "result", &deal]).ends_with(5).error();
+        }
+    }
+}
+
+#[test]
+fn what_the_pool_says_is_told_and_ends_the_watching_when_it_has_given_up() {
+    let (stage, pool) = (Stage::new(), StandInSms::start());
+    stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--compass", &pool.url()]);
+    let (deal, task) = bought(&stage, 1, 1, "");
+    // Watching goes by the clock of this machine, and time is still left.
+    stage.chain.world().deals.get_mut(&DEAL).unwrap().startTime = U256::from(4_000_000_000_u64);
+    let says = |word: Value| {
+        pool.next(Scripted::Status(200, "", json!({ "apiUrl": pool.url() }).to_string()));
+        pool.next(Scripted::Status(200, "", word.to_string()));
+    };
+    says(json!({ "currentStatus": "RUNNING" }));
+    let answer = stage.run(&["task", "explain", &deal]).ends_with(0).json();
+    assert_eq!(answer["tasks"][0]["pool"]["status"], "RUNNING");
+    says(json!({ "currentStatus": "FAILED", "cause": "APP_COMPUTE_FAILED", "message": "exit \u{1b}code 3" }));
+    let ran = stage.home.run(&["task", "watch", &deal]);
+    let line = format!("{task}  ACTIVE  (pool: FAILED, APP_COMPUTE_FAILED, exit code 3)");
+    assert!(ran.ends_with(1).stdout.contains(&line), "{ran:?}");
+    assert!(ran.stdout.contains("task explain"), "{ran:?}");
+    let asked: Vec<String> = pool.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked[1], format!("/tasks/{task}"));
 }
