@@ -66,7 +66,8 @@ event_log (JSON as text). Endorsements are Intel's collateral as one JSON object
 verification libraries keep it; for AMD the certificates of chip and issuer, and the revocation
 list, in DER or PEM; or the files that the service keeps. Nitro needs none.";
 
-/// Keeps confidential assets of iExec apps, datasets and requesters in a Strongroom (or any iExec) SMS.
+/// Keeps confidential assets of iExec apps, datasets and requesters in a Strongroom (or any iExec) SMS, grants their use, and
+/// buys tasks that use them.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, max_term_width = 120, after_help = EXIT_CODES)]
 #[command(arg_required_else_help = true, infer_subcommands = false, disable_help_subcommand = true)]

@@ -1,12 +1,14 @@
 //! The `strongroom` command: the hands of owners, buyers and auditors. It keeps wallets, knows networks, pushes secrets to an
-//! SMS as the stock clients do, and says what evidence of an enclave is worth.
+//! SMS as the stock clients do, registers apps, datasets and workerpools, signs, publishes and matches orders, buys tasks and
+//! fetches their results, and says what evidence of an enclave is worth.
 //!
 //! Exit codes (a promise to scripts, also in `--help`): 0 done, for check commands "it is there", for evidence "accepted"; 1
-//! trouble, worth another try; 2 wrong command line; 3 refused; 4 not found, and for check commands "it is not there"; 5 already
-//! there; 6 something given is not acceptable; 7 the wallet stays locked.
+//! trouble, worth another try; 2 wrong command line; 3 refused, and for purchases "something is missing"; 4 not found, and for
+//! check commands "it is not there"; 5 already there; 6 something given is not acceptable; 7 the wallet stays locked.
 //!
-//! A secret or password never comes from an argument and never goes to the screen, a log or (unencrypted) a file. With
-//! `--json` each command answers with one JSON object.
+//! A secret or password never comes from an argument and never goes to the screen, a log or (unencrypted) a file. The one exception
+//! are the keys of datasets, which lie where the iexec CLI has them, for their owner alone (0600). With `--json` each command
+//! answers with one JSON object.
 
 mod amount;
 mod arguments;

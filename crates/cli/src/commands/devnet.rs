@@ -90,7 +90,12 @@ fn told(folder: &Folder, network: &Description) -> Answer {
     let rows = [("market", &entry.market), ("gateway", &entry.ipfs_gateway), ("compass", &entry.compass)];
     lines.extend(rows.into_iter().filter_map(|(name, url)| Some(format!("{name:<11} {}", url.as_ref()?))));
     lines.extend(entry.workerpool.map(|pool| format!("workerpool  {}", checksummed(&pool))));
-    lines.extend(network.images.as_ref().map(|images| format!("images      {}", images.display())));
+    lines.extend(
+        network
+            .images
+            .as_ref()
+            .map(|images| format!("images      {} (an OCI layout: its pool runs what is in it)", images.display())),
+    );
     let json = json!({
         "up": true,
         "pid": network.pid,
