@@ -16,7 +16,7 @@ use strongroom_protocol::contribution::contribution_message;
 
 use crate::report::{self, StageFailure};
 use crate::result_files::{self, DigestError};
-use crate::upload::Upload;
+use crate::upload::{DROPBOX, Upload};
 use crate::values::{Signer, Values};
 
 /// Where the app leaves its result.
@@ -42,7 +42,7 @@ pub(crate) async fn run(values: &Values, signer: &Signer, way: &Way, out: &Path)
             enclave_signature: &signature,
         };
         match values.text("RESULT_STORAGE_PROVIDER") {
-            Some("dropbox") => upload.to_dropbox(way).await?,
+            Some("dropbox") => upload.to_dropbox(way, DROPBOX).await?,
             // Empty and unknown ones mean IPFS, as always.
             _ => upload.to_proxy(way, values.text("RESULT_STORAGE_PROXY").unwrap_or_default()).await?,
         }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// What came: method, path, value of the `Range` header, body.
+/// What came: all of the head, its parts that tests ask for, the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) head: String,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) range: Option<String>,
@@ -118,7 +119,7 @@ async fn read(stream: &mut tokio::net::TcpStream) -> Option<Request> {
             }
         }
     }
-    let mut words = head.split_whitespace();
+    let (range, mut words) = (header("range"), head.split_whitespace());
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    Some(Request { method, path, range: header("range"), body })
+    Some(Request { head, method, path, range, body })
 }

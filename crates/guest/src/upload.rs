@@ -15,13 +15,16 @@ use url::Url;
 use crate::pre::with_causes;
 use crate::report::StageFailure;
 
-const DROPBOX: &str = "https://content.dropboxapi.com/2/files/upload";
+/// Where Dropbox takes files (HTTP API of Dropbox, `files/upload`).
+pub(crate) const DROPBOX: &str = "https://content.dropboxapi.com/2/files/upload";
 const IPFS_FAILED: &str = "POST_COMPUTE_IPFS_UPLOAD_FAILED";
 const DROPBOX_FAILED: &str = "POST_COMPUTE_DROPBOX_UPLOAD_FAILED";
 /// Times an upload is tried; the wait grows from a second on, to about a minute in all.
 const ATTEMPTS: u32 = 8;
 /// Longest wait for one upload.
 const TIMEOUT: Duration = Duration::from_mins(10);
+/// Longest wait for an answer without a body.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes read at a time: a multiple of 3, so that pieces of base64 join.
 const PIECE_BYTES: usize = 96 * 1024;
 
@@ -36,6 +39,9 @@ pub(crate) struct Upload<'a> {
 
 impl Upload<'_> {
     /// To the result proxy at `proxy`.
+    ///
+    /// The proxy takes one result of a task and refuses each further one. A run that comes after one that was stopped between its
+    /// upload and its report therefore finds its own task answered: what is stored was checked against the same challenge key.
     pub(crate) async fn to_proxy(&self, way: &Way, proxy: &str) -> Result<(), StageFailure> {
         let url: Url = format!("{}/v1/results", proxy.trim_end_matches('/'))
             .parse()
@@ -47,32 +53,49 @@ impl Upload<'_> {
             self.digest,
             self.enclave_signature
         );
-        self.persist(way, &url, IPFS_FAILED, |request, archive| {
+        let taken = self.persist(way, &url, |request, archive| {
             let pieces = stream::iter(Pieces::new(head.clone().into_bytes(), archive, b"\"}".to_vec()));
             request
                 .header("Authorization", self.token)
                 .header("Content-Type", "application/json")
                 .body(Body::wrap_stream(pieces))
-        })
-        .await
+        });
+        match taken.await {
+            Err(refused) if refused.status == Some(StatusCode::UNAUTHORIZED) => {
+                if self.is_stored(way, &url).await {
+                    Ok(())
+                } else {
+                    Err(refused.with(IPFS_FAILED))
+                }
+            }
+            taken => taken.map_err(|refused| refused.with(IPFS_FAILED)),
+        }
     }
 
-    /// To the requester's Dropbox.
-    pub(crate) async fn to_dropbox(&self, way: &Way) -> Result<(), StageFailure> {
-        let url: Url = DROPBOX.parse().map_err(|_| StageFailure::new(DROPBOX_FAILED, "its address is none"))?;
+    /// Whether the proxy, whose results are at `results`, has one of this task.
+    async fn is_stored(&self, way: &Way, results: &Url) -> bool {
+        let Ok(client) = way.client_for(results) else { return false };
+        let request = client.head(format!("{results}/{}", self.task)).timeout(QUESTION_TIMEOUT);
+        let answer = request.header("Authorization", self.token).send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::NO_CONTENT)
+    }
+
+    /// To the requester's Dropbox, which takes files at `address`.
+    pub(crate) async fn to_dropbox(&self, way: &Way, address: &str) -> Result<(), StageFailure> {
+        let url: Url = address.parse().map_err(|_| StageFailure::new(DROPBOX_FAILED, "its address is none"))?;
         let argument = serde_json::json!({
             "autorename": false, "mode": "add", "mute": false,
             "path": format!("/results/{}.zip", self.task), "strict_conflict": false,
         });
-        self.persist(way, &url, DROPBOX_FAILED, |request, archive| {
+        let taken = self.persist(way, &url, |request, archive| {
             let plain = stream::iter(PlainPieces(archive));
             request
                 .header("Authorization", format!("Bearer {}", self.token))
                 .header("Content-Type", "application/octet-stream")
                 .header("Dropbox-API-Arg", argument.to_string())
                 .body(Body::wrap_stream(plain))
-        })
-        .await
+        });
+        taken.await.map_err(|refused| refused.with(DROPBOX_FAILED))
     }
 
     /// Tries until it is taken, refused, or hopeless.
@@ -80,10 +103,9 @@ impl Upload<'_> {
         &self,
         way: &Way,
         url: &Url,
-        cause: &'static str,
         fill: impl Fn(reqwest::RequestBuilder, File) -> reqwest::RequestBuilder,
-    ) -> Result<(), StageFailure> {
-        let failed = |message: &dyn std::fmt::Display| StageFailure::new(cause, message);
+    ) -> Result<(), Refused> {
+        let failed = |message: &dyn std::fmt::Display| Refused { status: None, message: message.to_string() };
         let client = way.client_for(url).map_err(|error| failed(&with_causes(&error)))?;
         let mut last = String::new();
         for attempt in 1..=ATTEMPTS {
@@ -101,7 +123,7 @@ impl Upload<'_> {
                             StatusCode::BAD_REQUEST | StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT
                         );
                     if !may_pass {
-                        return Err(failed(&last));
+                        return Err(Refused { status: Some(status), message: last });
                     }
                 }
                 Err(error) => last = with_causes(&error.without_url()),
@@ -111,6 +133,19 @@ impl Upload<'_> {
             }
         }
         Err(failed(&last))
+    }
+}
+
+/// Why an upload was given up.
+struct Refused {
+    /// What the storage answered, if it was that.
+    status: Option<StatusCode>,
+    message: String,
+}
+
+impl Refused {
+    fn with(self, cause: &'static str) -> StageFailure {
+        StageFailure::new(cause, self.message)
     }
 }
 

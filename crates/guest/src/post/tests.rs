@@ -1,7 +1,7 @@
 use strongroom_protocol::SigningKey;
 
 use super::*;
-use crate::test_server::{Answer, Server};
+use crate::test_server::{Answer, Request, Server};
 use crate::values::values;
 
 struct Output(tempfile::TempDir);
@@ -89,11 +89,48 @@ async fn what_is_uploaded_is_the_signed_archive_and_a_refusal_is_final() {
     let failure = run(&values(&entries), &signer(), &Way::Network, output.0.path()).await.unwrap_err();
     assert_eq!(failure.cause, "POST_COMPUTE_IPFS_UPLOAD_FAILED");
     let asked = server.asked();
-    assert_eq!((asked.len(), asked[0].method.as_str(), asked[0].path.as_str()), (1, "POST", "/v1/results"));
+    assert_eq!((asked.len(), asked[0].method.as_str(), asked[0].path.as_str()), (2, "POST", "/v1/results"));
+    assert_eq!((asked[1].method.as_str(), &asked[1].path), ("HEAD", &format!("/v1/results/{}", signer().task)));
     let body = String::from_utf8_lossy(&asked[0].body);
     assert!(
         body.contains("315f5bdb76d078c43b8ac0064e4a0164612b1fce77c869345bfc94c75894edd3"),
         "the digest of the vector"
     );
     assert!(body.contains(&signer().task.to_string()));
+}
+
+fn archive() -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, b"archive").unwrap();
+    file
+}
+
+fn upload(archive: &File) -> Upload<'_> {
+    Upload { task: signer().task, archive, token: "token", digest: B256::ZERO, enclave_signature: "0x" }
+}
+
+#[tokio::test]
+async fn a_run_after_one_that_was_stopped_behind_its_upload_finds_its_task_answered() {
+    let of_a_proxy_that_has_it = |request: &Request| Answer::status(if request.method == "HEAD" { 204 } else { 401 });
+    let server = Server::start(of_a_proxy_that_has_it).await;
+    upload(&archive()).to_proxy(&Way::Network, &server.url).await.unwrap();
+    assert!(server.asked()[1].head.to_ascii_lowercase().contains("authorization: token"));
+    let of_one_that_has_not = |request: &Request| Answer::status(if request.method == "HEAD" { 404 } else { 401 });
+    let server = Server::start(of_one_that_has_not).await;
+    let failure = upload(&archive()).to_proxy(&Way::Network, &server.url).await.unwrap_err();
+    assert_eq!(failure.cause, "POST_COMPUTE_IPFS_UPLOAD_FAILED");
+}
+
+#[tokio::test]
+async fn dropbox_gets_the_plain_archive_with_the_name_of_the_task() {
+    let server = Server::start(|_| Answer::ok("{}")).await;
+    upload(&archive()).to_dropbox(&Way::Network, &format!("{}/2/files/upload", server.url)).await.unwrap();
+    let asked = server.asked();
+    let head = &asked[0].head;
+    assert!(head.starts_with("POST /2/files/upload "), "{head}");
+    assert!(head.contains("Bearer token") && head.contains(&format!("/results/{}.zip", signer().task)), "{head}");
+    assert!(String::from_utf8_lossy(&asked[0].body).contains("archive"));
+    let server = Server::start(|_| Answer::status(401)).await;
+    let failure = upload(&archive()).to_dropbox(&Way::Network, &server.url).await.unwrap_err();
+    assert_eq!((failure.cause, server.asked().len()), ("POST_COMPUTE_DROPBOX_UPLOAD_FAILED", 1));
 }
