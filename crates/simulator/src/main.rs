@@ -54,6 +54,9 @@ enum Command {
         /// `os_image_hash`, `key_provider`, `app_name`, `vm_config`. All have defaults.
         #[arg(long)]
         guest: Option<PathBuf>,
+        /// Also end when standard input ends: who started this program holds the other end, and takes it along when killed.
+        #[arg(long)]
+        until_input_ends: bool,
     },
     /// Serve the simulated vendors' key servers (Intel's provisioning service, AMD's key distribution) until interrupted.
     Vendors {
@@ -88,7 +91,9 @@ fn main() -> anyhow::Result<()> {
     show_banner();
     let simulator = Simulator::from_seed(arguments.seed.unwrap_or_default());
     match arguments.command {
-        Command::Serve { socket, guest } => serve(simulator, &socket, guest.as_deref()),
+        Command::Serve { socket, guest, until_input_ends } => {
+            serve(simulator, &socket, guest.as_deref(), until_input_ends)
+        }
         Command::Vendors { listen } => serve_vendors(simulator, listen),
         Command::Roots { folder } => {
             files::write_roots(&simulator, &folder).with_context(|| format!("cannot write into {}", folder.display()))
@@ -109,7 +114,12 @@ fn now() -> UnixSeconds {
 }
 
 #[tokio::main]
-async fn serve(simulator: Simulator, socket: &Path, guest: Option<&Path>) -> anyhow::Result<()> {
+async fn serve(
+    simulator: Simulator,
+    socket: &Path,
+    guest: Option<&Path>,
+    until_input_ends: bool,
+) -> anyhow::Result<()> {
     if let Some(device) = REAL_DEVICES.iter().find(|device| Path::new(device).exists()) {
         bail!("{device} exists: this machine gives real evidence and a simulator must not take its place");
     }
@@ -117,7 +127,13 @@ async fn serve(simulator: Simulator, socket: &Path, guest: Option<&Path>) -> any
     let agent = Arc::new(GuestAgent::start(simulator, IntelMachine::default(), guest));
     ensure!(!socket.exists(), "{} exists; remove it if no other simulator uses it", socket.display());
     let listener = UnixListener::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
-    let stop = interrupted()?;
+    let interrupted = interrupted()?;
+    let stop = async move {
+        tokio::select! {
+            () = interrupted => (),
+            () = input_ended(), if until_input_ends => (),
+        }
+    };
     let served = agent::serve(listener, agent, stop).await.context("cannot accept connections");
     fs::remove_file(socket).with_context(|| format!("cannot remove {}", socket.display()))?;
     served
@@ -141,6 +157,17 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
             _ = tokio::signal::ctrl_c() => (),
         }
     })
+}
+
+/// Completes when standard input ends. Read by a thread of its own, which the end of this program does not wait for.
+async fn input_ended() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
 }
 
 fn read_guest(path: &Path) -> anyhow::Result<SimulatedGuest> {

@@ -109,7 +109,9 @@ impl SimulatedEvidence {
             .arg(&socket)
             .arg("--guest")
             .arg(&guest_file)
-            .stdin(Stdio::null())
+            // We hold its input, so it ends with us even when we are killed.
+            .arg("--until-input-ends")
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
