@@ -10,6 +10,7 @@ use alloy_primitives::{Address, hex};
 use serde_json::Value;
 
 use crate::Devnet;
+use crate::whole::WholeNetwork;
 
 /// Exit code of `strongroom` for: done, and for check commands: it is there.
 pub const DONE: i32 = 0;
@@ -94,10 +95,30 @@ impl Home {
 
     /// Makes `network`, with the SMS at `sms_url`, the one in use.
     pub fn use_network(&self, network: &Devnet, sms_url: &str) -> Result<(), HomeError> {
+        self.use_network_with(network, sms_url, &[])
+    }
+
+    /// Makes `network`, with everything that stands beside its chain, the one in use.
+    pub fn use_whole_network(&self, network: &Devnet, whole: &WholeNetwork) -> Result<(), HomeError> {
+        let (market, storage, compass) = (whole.market.url(), whole.store.url(), whole.compass.url());
+        let (results, workerpool) = (whole.proxy.url(), whole.workerpool.to_string());
+        let services = [
+            ("--market", &market),
+            ("--ipfs-gateway", &storage),
+            ("--ipfs-node", &storage),
+            ("--result-proxy", &results),
+            ("--compass", &compass),
+            ("--workerpool", &workerpool),
+        ];
+        let options = services.map(|(option, value)| [option, value.as_str()]).concat();
+        self.use_network_with(network, whole.sms.url(), &options)
+    }
+
+    fn use_network_with(&self, network: &Devnet, sms_url: &str, options: &[&str]) -> Result<(), HomeError> {
         let deployment = network.deployment();
         let (chain_id, hub) = (deployment.chain_id.to_string(), deployment.hub.to_string());
         let description = ["--chain-id", &chain_id, "--hub", &hub, "--rpc", network.rpc_url(), "--sms", sms_url];
-        let command = [&["chain", "add", NETWORK, "--replace", "--use"], &description[..]].concat();
+        let command = [&["chain", "add", NETWORK, "--replace", "--use"], &description[..], options].concat();
         self.run_to(DONE, &command, b"").map(drop)
     }
 

@@ -88,13 +88,18 @@ impl Scene {
         support::sdk().command_line(folder, &self.context(who)).unwrap()
     }
 
-    /// An app of the developer's that runs this shell script.
-    pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
+    /// Makes an image that runs this shell script, in a layout. Gives the digest of its manifest.
+    pub(crate) fn image(&self, name: &str, script: &str, layout: &Path) -> strongroom_oci::Digest {
         let mut image = ImageBuilder::default();
         image.host_shell().unwrap();
         image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
         image.entrypoint(["/bin/sh", "/app.sh"]);
-        let digest = image.write_layout(&self.whole.images, name).unwrap();
+        image.write_layout(layout, name).unwrap()
+    }
+
+    /// An app of the developer's that runs this shell script.
+    pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
+        let digest = self.image(name, script, &self.whole.images);
         let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
         self.chain().create_app(&wallet(DEVELOPER), &app).await.unwrap()
     }
@@ -104,6 +109,18 @@ impl Scene {
         let (multiaddr, checksum) = (Bytes::from(location.into_bytes()), checksum.into());
         let dataset = Dataset { name: name.to_owned(), multiaddr, checksum };
         self.chain().create_dataset(&wallet(DATA_OWNER), &dataset).await.unwrap()
+    }
+
+    /// Stores a file as the tools of IPFS do. Gives its location.
+    pub(crate) async fn upload(&self, file: Vec<u8>) -> String {
+        let form = reqwest::multipart::Form::new().part("file", reqwest::multipart::Part::bytes(file));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let store = self.whole.store.url();
+        let answer = http.post(format!("{store}/api/v0/add")).multipart(form).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        let cid = answer["Hash"].as_str().unwrap();
+        assert!(http.head(format!("{store}/ipfs/{cid}")).send().await.unwrap().status().is_success());
+        format!("/ipfs/{cid}")
     }
 
     /// Free stake of somebody at the hub, in nRLC.

@@ -1,7 +1,5 @@
 //! Tasks bought with `iexec app run --watch`, their results fetched and decrypted, and what was paid for them.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use alloy_primitives::{Address, hex};
@@ -10,6 +8,7 @@ use sha2::{Digest, Sha256};
 use strongroom_devnet::sdk::{CommandLine, SdkVersion};
 use strongroom_devnet::whole::{POOL_OWNER, WORKER};
 
+use crate::archive::unpacked;
 use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, publish, sign};
 
 /// Bytes of the dataset that is sold: 50 MB.
@@ -31,14 +30,6 @@ const SECRET_APP: &str = r#"
 echo "$IEXEC_REQUESTER_SECRET_1" > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
-
-/// The file `name` of an archive.
-fn unpacked(archive: &Path, name: &str) -> String {
-    let mut zip = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
-    let mut text = String::new();
-    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
-    text
-}
 
 fn plain_dataset() -> Vec<u8> {
     (0..DATASET_BYTES).map(|index| (index.wrapping_mul(7) + index / 251).to_le_bytes()[0]).collect()
@@ -93,7 +84,7 @@ async fn a_large_dataset_is_sold_to_one_app_and_everybody_is_paid() {
         encrypted(&scene.command_line(DATA_OWNER, &owner_folder), &owner_folder, &plain)
     });
     let checksum = Sha256::digest(&file).into();
-    let location = upload(&scene, file).await;
+    let location = scene.upload(file).await;
     let dataset = scene.dataset("table", location, checksum).await;
 
     tokio::task::block_in_place(|| {
@@ -157,18 +148,6 @@ async fn a_large_dataset_is_sold_to_one_app_and_everybody_is_paid() {
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("No order available for dataset"), "{message}");
     });
-}
-
-/// Stores a file as the tools of IPFS do. Gives its location.
-async fn upload(scene: &Scene, file: Vec<u8>) -> String {
-    let form = reqwest::multipart::Form::new().part("file", reqwest::multipart::Part::bytes(file));
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let store = scene.whole.store.url();
-    let answer = http.post(format!("{store}/api/v0/add")).multipart(form).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
-    let cid = answer["Hash"].as_str().unwrap();
-    assert!(http.head(format!("{store}/ipfs/{cid}")).send().await.unwrap().status().is_success());
-    format!("/ipfs/{cid}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,119 @@
+//! The whole story, from an image and a file to a result that only the requester can read: with `strongroom` alone, and with the parts
+//! divided between `strongroom` and the stock `iexec` command line, both ways.
+
+use std::fmt::Write as _;
+
+use alloy_primitives::U256;
+use strongroom_devnet::contracts::Rlc;
+
+use crate::archive::unpacked;
+use crate::by_iexec::Iexec;
+use crate::by_strongroom::Strongroom;
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, wallet};
+use crate::tools::{Tool, Wanted};
+
+const APP_PRICE: u64 = 3;
+const DATA_PRICE: u64 = 7;
+const ROWS: u64 = 20_000;
+/// Adds up its data, and tells its secrets.
+const APP: &str = r#"
+{
+  awk -F, 'NR > 1 { rows++; sum += $2 } END { print rows, sum }' "$IEXEC_IN/$IEXEC_DATASET_FILENAME"
+  echo "$IEXEC_APP_DEVELOPER_SECRET $IEXEC_REQUESTER_SECRET_1 $IEXEC_REQUESTER_SECRET_2 $1"
+} > "$IEXEC_OUT/seen.txt"
+printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
+"#;
+
+/// Who does what with which tool.
+struct Roles<'a> {
+    deploy: &'a dyn Tool,
+    push: &'a dyn Tool,
+    offer: &'a dyn Tool,
+    buy: &'a dyn Tool,
+    /// Has the key for results.
+    fetch: &'a dyn Tool,
+}
+
+fn play(scene: &Scene, roles: &Roles<'_>) {
+    // The developer.
+    let layout = scene.folder.path().join("image");
+    let checksum = scene.image("adder", APP, &layout);
+    assert_eq!(scene.image("adder", APP, &scene.whole.images), checksum, "the pool has the same image");
+    let app = roles.deploy.deploy_app("adder", &layout, checksum);
+    let other = roles.deploy.deploy_app("adder-again", &layout, checksum);
+    roles.push.push_app_secret(app, "of-the-app");
+    for app in [app, other] {
+        roles.offer.publish_app(app, APP_PRICE);
+    }
+
+    // The data owner.
+    let mut table = String::from("name,value\n");
+    for row in 0..ROWS {
+        writeln!(table, "row {row},{row}").unwrap();
+    }
+    let plain = scene.folder.path().join("table.csv");
+    std::fs::write(&plain, &table).unwrap();
+    let encrypted = roles.deploy.encrypt(&plain);
+    let dataset = roles.deploy.deploy_dataset("table", &encrypted.file);
+    roles.push.push_dataset_key(dataset, &encrypted.key);
+    roles.offer.grant(dataset, app, DATA_PRICE);
+
+    // The pool and the requester.
+    roles.offer.offer_pool(POOL_PRICE, 9);
+    roles.push.push_requester_secret("one", "first");
+    roles.push.push_requester_secret("two", "second");
+    roles.fetch.push_result_key();
+    roles.buy.deposit(STAKE);
+    let task = roles.buy.buy(&Wanted { app, dataset, argument: "word" }).unwrap();
+    let seen = unpacked(&roles.fetch.fetch(&task), "seen.txt");
+    let sum: u64 = (0..ROWS).sum();
+    assert_eq!(seen, format!("{ROWS} {sum}\nof-the-app first second word\n"));
+    let stakes = [REQUESTER, DEVELOPER, DATA_OWNER].map(|who| scene.stake(who));
+    assert_eq!(stakes, [2 * STAKE - APP_PRICE - DATA_PRICE - POOL_PRICE, APP_PRICE, DATA_PRICE]);
+
+    // Nobody granted the other app anything, and what is revoked is granted no more.
+    let refused = |app| roles.buy.buy(&Wanted { app, dataset, argument: "word" }).unwrap_err();
+    assert!(refused(other).contains("dataset"), "{}", refused(other));
+    roles.deploy.revoke(dataset);
+    assert!(refused(app).contains("dataset"), "{}", refused(app));
+    assert_eq!(scene.stake(REQUESTER), stakes[0], "nothing was bought");
+}
+
+/// A network where everybody has what they need, the requester some RLC in the wallet besides.
+async fn ground() -> Scene {
+    let scene = Scene::new().await;
+    scene.fund().await;
+    let chain = scene.chain();
+    let call = Rlc::transferCall { to: wallet(REQUESTER).address(), amount: U256::from(STAKE) };
+    chain.node.send(&wallet(0), chain.deployment.rlc, &call).await.unwrap();
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_with_strongroom_alone() {
+    let scene = ground().await;
+    tokio::task::block_in_place(|| {
+        let tool = Strongroom::new(&scene);
+        play(&scene, &Roles { deploy: &tool, push: &tool, offer: &tool, buy: &tool, fetch: &tool });
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_with_iexec_for_pushing_and_buying() {
+    let scene = ground().await;
+    tokio::task::block_in_place(|| {
+        let (strongroom, iexec) = (Strongroom::new(&scene), Iexec::new(&scene));
+        let roles = Roles { deploy: &strongroom, push: &iexec, offer: &strongroom, buy: &iexec, fetch: &strongroom };
+        play(&scene, &roles);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_with_strongroom_for_pushing_and_buying() {
+    let scene = ground().await;
+    tokio::task::block_in_place(|| {
+        let (strongroom, iexec) = (Strongroom::new(&scene), Iexec::new(&scene));
+        let roles = Roles { deploy: &iexec, push: &strongroom, offer: &iexec, buy: &strongroom, fetch: &iexec };
+        play(&scene, &roles);
+    });
+}
