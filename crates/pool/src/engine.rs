@@ -233,7 +233,7 @@ impl Engine {
         match (task.state, &task.facts.failure) {
             (State::Completed, _) => info!(task = %task.id, deal = %task.deal, "task completed"),
             (State::Stuck, Some(failure)) => {
-                info!(task = %task.id, deal = %task.deal, cause = %failure.cause, message = failure.message, "task given up");
+                info!(task = %task.id, deal = %task.deal, cause = %failure.cause, reason = failure.message, "task given up");
             }
             (State::Failed, _) => {
                 info!(task = %task.id, deal = %task.deal, "task failed on chain; the requester is paid back");
