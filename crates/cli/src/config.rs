@@ -262,7 +262,11 @@ mod tests {
         let (_folder, config) = load(include_str!("../../../docs/strongroom.toml"));
         let config = config.unwrap();
         assert_eq!((config.chain_in_use().unwrap().as_str(), config.wallet()), ("devnet", Some("alice")));
-        assert!(config.chain(Some(&"test-network".parse().unwrap())).unwrap().1.danger_plain_http);
+        let name = "test-network".parse().unwrap();
+        let entry = config.chain(Some(&name)).unwrap().1;
+        assert!(entry.danger_plain_http && entry.workerpool.is_some());
+        let urls = [&entry.market, &entry.ipfs_gateway, &entry.ipfs_node, &entry.result_proxy, &entry.compass];
+        assert!(urls.iter().all(|url| url.is_some()));
     }
 
     #[test]

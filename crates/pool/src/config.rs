@@ -13,7 +13,7 @@ use serde::Deserialize;
 use strongroom_protocol::{Address, Framework, address};
 use url::Url;
 
-pub use environment::describe_environment;
+pub use environment::{describe_environment, variable_of};
 
 mod environment;
 

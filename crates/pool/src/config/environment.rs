@@ -19,7 +19,8 @@ fn keys() -> Vec<(String, toml::Value)> {
     keys
 }
 
-fn variable_of(path: &str) -> String {
+/// The variable that replaces the setting with this dotted path.
+pub fn variable_of(path: &str) -> String {
     format!("STRONGROOM_POOL_{}", path.to_uppercase().replace('.', "_"))
 }
 
