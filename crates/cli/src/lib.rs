@@ -28,6 +28,8 @@ mod order_file;
 mod output;
 mod preflight;
 mod private_file;
+#[cfg(test)]
+mod reference;
 mod result_file;
 mod result_key;
 mod scheduler;
