@@ -13,14 +13,14 @@ use serde::Serialize;
 use tar::{EntryType, Header};
 
 use crate::manifest::{
-    Descriptor, Index, Manifest, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST, Platform,
+    Descriptor, Index, Manifest, NAME_ANNOTATION, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST,
+    Platform,
 };
 use crate::rooted::relative;
 use crate::{Bounds, Digest, ImageConfig, ImageError};
 
 /// Folders that a sandbox or a program expects; a read-only root cannot grow them.
 const USUAL_FOLDERS: [&str; 6] = ["dev", "etc", "proc", "run", "sys", "tmp"];
-const NAME_ANNOTATION: &str = "org.opencontainers.image.ref.name";
 
 /// An image of one layer in the making. Paths are relative to its root, with or without a leading `/`.
 #[derive(Clone, Debug)]

@@ -8,7 +8,9 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, mkdirat, openat, openat2, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 /// The kernel asks for a new attempt when something moved elsewhere on the machine meanwhile.
@@ -58,7 +60,7 @@ impl Rooted {
             so_far.push(part);
             folder = match self.folder(&so_far) {
                 Err(Errno::NOENT) => {
-                    mkdirat(&folder, part, Mode::from_raw_mode(0o755))?;
+                    make_readable(&folder, part)?;
                     self.folder(&so_far)?
                 }
                 other => other?,
@@ -99,8 +101,15 @@ impl Place {
             return Ok(());
         }
         self.clear()?;
-        Ok(mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o755))?)
+        Ok(make_readable(&self.folder, &self.name)?)
     }
+}
+
+/// Makes a folder that everybody may enter, whatever the process' umask says: the sandbox's users are others.
+fn make_readable(folder: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
+    let mode = Mode::from_raw_mode(0o755);
+    mkdirat(folder, name, mode)?;
+    chmodat(folder, name, mode, AtFlags::empty())
 }
 
 /// A path by which the standard library reaches an open folder.

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -108,7 +109,11 @@ impl ImageStore {
 
     fn unpack_into(&self, staging: &Path, blobs: &Blobs, image: &Image) -> Result<(), ImageError> {
         let folder = staging.join("root");
-        fs::create_dir(&folder).map_err(ImageError::io(&folder))?;
+        // Whatever the process' umask says: the sandbox's users are others.
+        let everybody = fs::Permissions::from_mode(0o755);
+        fs::create_dir(&folder)
+            .and_then(|()| fs::set_permissions(&folder, everybody))
+            .map_err(ImageError::io(&folder))?;
         let root = Rooted::open(&folder).map_err(ImageError::io(&folder))?;
         let mut remaining = Remaining::of(&self.bounds);
         for layer in &image.layers {

@@ -38,6 +38,10 @@ const INNER: &str = "strongroom-sandbox-inner";
 #[must_use]
 pub fn child_main(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let role = args.into_iter().nth(1)?;
+    if role == OsStr::new(OUTER) || role == OsStr::new(INNER) {
+        // A service has a strict one; what the sandbox is made of is for its other users too.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    }
     if role == OsStr::new(OUTER) {
         Some(outer::run())
     } else if role == OsStr::new(INNER) {
