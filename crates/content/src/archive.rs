@@ -1,6 +1,7 @@
 //! The archive of a result: a ZIP with what the app left in its output folder, the same bytes for the same files.
 
 use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -70,6 +71,59 @@ impl<W: Write + Seek> Archive<W> {
     }
 }
 
+/// Why an archive was not taken apart.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// It is no ZIP archive, or a damaged one.
+    #[error("it is no archive, or it is damaged")]
+    Malformed(#[source] zip::result::ZipError),
+    /// A name leads out of the folder, or is no file.
+    #[error("{name:?} in it is neither a file nor a folder below the one where it is unpacked")]
+    NotBelow {
+        /// The name.
+        name: String,
+    },
+    /// Its files are too large.
+    #[error("its files have more than {limit} bytes")]
+    TooLarge {
+        /// Most that was allowed, in bytes.
+        limit: u64,
+    },
+    /// A file could not be read or written.
+    #[error("a file of the archive could not be read or written")]
+    Io(#[from] io::Error),
+}
+
+/// Takes an archive apart that somebody else made: hands every file to `each`, with a relative path that leads nowhere but down. All
+/// files together may have `limit` bytes, whatever the archive says about their sizes.
+pub fn each_file(
+    from: impl Read + Seek,
+    limit: u64,
+    mut each: impl FnMut(&Path, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), UnpackError> {
+    let mut zip = zip::ZipArchive::new(from).map_err(UnpackError::Malformed)?;
+    let mut left = limit;
+    for index in 0..zip.len() {
+        let file = zip.by_index(index).map_err(UnpackError::Malformed)?;
+        let below = file.enclosed_name().filter(|path| !file.is_symlink() && path.file_name().is_some());
+        let path = below
+            .ok_or_else(|| UnpackError::NotBelow { name: String::from_utf8_lossy(file.name_raw()).into_owned() })?;
+        if file.is_dir() {
+            continue;
+        }
+        let mut content = file.take(left.saturating_add(1));
+        each(&path, &mut content)?;
+        // What was not read counts too.
+        io::copy(&mut content, &mut io::sink())?;
+        let unread = content.limit();
+        if unread == 0 {
+            return Err(UnpackError::TooLarge { limit });
+        }
+        left = unread - 1;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +151,39 @@ mod tests {
         archive.add(&"x".repeat(31), &b""[..]).unwrap();
         let long = format!("folder/{}", "é".repeat(16));
         assert!(matches!(archive.add(&long, &b""[..]), Err(ArchiveError::NameTooLong { .. })));
+    }
+
+    fn files(archive: &[u8], limit: u64) -> Result<Vec<(String, String)>, UnpackError> {
+        let mut files = Vec::new();
+        each_file(Cursor::new(archive), limit, |path, content| {
+            let mut text = String::new();
+            content.read_to_string(&mut text)?;
+            files.push((path.to_str().unwrap().to_owned(), text));
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    #[test]
+    fn an_archive_is_taken_apart_up_to_a_limit() {
+        let expected = [("computed.json", "{}"), ("folder/result.txt", "Hello, world!")];
+        let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(files(&archive(), 15).unwrap(), expected);
+        assert!(matches!(files(&archive(), 14), Err(UnpackError::TooLarge { limit: 14 })));
+        assert!(matches!(files(b"no archive", 15), Err(UnpackError::Malformed(_))));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in ["../x", "/../x", "a/../../x"] {
+            let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+            zip.start_file(name, SimpleFileOptions::default()).unwrap();
+            let bytes = zip.finish().unwrap().into_inner();
+            assert!(matches!(files(&bytes, 100), Err(UnpackError::NotBelow { .. })), "{name}");
+        }
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.add_symlink("link", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        assert!(matches!(files(&bytes, 100), Err(UnpackError::NotBelow { .. })));
     }
 }
