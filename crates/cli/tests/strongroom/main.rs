@@ -12,6 +12,7 @@ mod evidence;
 mod health;
 mod help;
 mod home;
+mod mistakes;
 mod orders;
 mod prompts;
 mod result_keys;

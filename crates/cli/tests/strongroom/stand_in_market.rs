@@ -62,6 +62,11 @@ impl StandInMarket {
         hash
     }
 
+    /// Takes all orders of a kind out of the book.
+    pub(crate) fn withdraw<O: Order>(&self) {
+        self.state().orders.retain(|(kind, _)| *kind != O::KIND);
+    }
+
     pub(crate) fn deal(&self, deal: B256) {
         self.state().deals.push(deal);
     }
