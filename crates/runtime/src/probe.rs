@@ -16,7 +16,7 @@ pub struct Finding {
     pub what: &'static str,
     /// Whether it can be used.
     pub ok: bool,
-    /// Whether the default back end cannot run without it.
+    /// Whether the chosen back end cannot run without it.
     pub needed: bool,
     /// What was found.
     pub why: String,
@@ -24,9 +24,23 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// What is to run enclaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The sandbox of our own.
+    #[default]
+    Native,
+    /// Docker or Podman.
+    Container,
+    /// Confidential machines.
+    Tdx,
+}
+
 /// Where things are on this machine. The default names the usual places.
 #[derive(Clone, Debug)]
 pub struct Places {
+    /// What is needed is what this one needs.
+    pub backend: Backend,
     /// Settings of the native sandbox.
     pub native: NativeSettings,
     /// Sockets on which Docker or Podman may answer.
@@ -38,6 +52,7 @@ pub struct Places {
 impl Default for Places {
     fn default() -> Self {
         Self {
+            backend: Backend::default(),
             native: NativeSettings::default(),
             container_sockets: ["/var/run/docker.sock", "/run/podman/podman.sock"].map(Into::into).to_vec(),
             tdx: None,
@@ -48,8 +63,15 @@ impl Default for Places {
 /// Looks at everything. Blocks for some milliseconds.
 #[must_use]
 pub fn probe(places: &Places) -> Vec<Finding> {
-    let mut findings = vec![namespaces(&places.native), seccomp(), landlock(), cgroups(&places.native)];
-    findings.extend([
+    let of = |backend, mut finding: Finding| {
+        finding.needed &= backend == places.backend;
+        finding
+    };
+    vec![
+        of(Backend::Native, namespaces(&places.native)),
+        of(Backend::Native, seccomp()),
+        of(Backend::Native, landlock()),
+        of(Backend::Native, cgroups(&places.native)),
         device(
             "SGX enclave device",
             &["/dev/sgx_enclave", "/dev/sgx/enclave"],
@@ -61,10 +83,9 @@ pub fn probe(places: &Places) -> Vec<Finding> {
             "add the pool's user to the group: `usermod -aG sgx_prv USER`",
         ),
         tee_device(),
-        container(&places.container_sockets),
-        tdx(places.tdx.as_ref()),
-    ]);
-    findings
+        of(Backend::Container, container(&places.container_sockets)),
+        of(Backend::Tdx, tdx(places.tdx.as_ref())),
+    ]
 }
 
 /// A device of a real trusted platform on this machine, if there is one. The simulator must then not take its place.
@@ -200,7 +221,7 @@ fn container(sockets: &[std::path::PathBuf]) -> Finding {
         },
     };
     let remedy = (!ok).then(|| "systemctl enable --now podman.socket".to_owned());
-    Finding { what, ok, needed: false, why, remedy }
+    Finding { what, ok, needed: true, why, remedy }
 }
 
 fn tdx(tdx: Option<&Tdx>) -> Finding {
@@ -212,7 +233,8 @@ fn tdx(tdx: Option<&Tdx>) -> Finding {
             Err(error) => (false, format!("`{program}` cannot be started: {error}")),
         },
     };
-    Finding { what, ok, needed: false, why, remedy: None }
+    let remedy = (!ok).then(|| "name the launcher's program in runtime.tdx.launcher".to_owned());
+    Finding { what, ok, needed: true, why, remedy }
 }
 
 #[cfg(test)]
@@ -223,6 +245,7 @@ mod tests {
     fn a_machine_without_anything_says_what_is_missing_and_how_to_mend_it() {
         let folder = tempfile::tempdir().unwrap();
         let places = Places {
+            backend: Backend::Native,
             native: NativeSettings {
                 cgroups: folder.path().to_owned(),
                 helper: "/not/there".into(),

@@ -7,10 +7,11 @@ use alloy_primitives::U256;
 use strongroom_client::Service as SmsClient;
 use strongroom_poco::{AssetKind, Chain};
 use strongroom_protocol::Address;
-use strongroom_runtime::probe::{Places, probe, real_tee_device};
+use strongroom_runtime::probe::{probe, real_tee_device};
 
+use crate::program::backend;
 use crate::program::service::{Keys, Passwords};
-use strongroom_pool::config::{Config, RuntimeKind};
+use strongroom_pool::config::Config;
 use strongroom_pool::lifecycle::Role;
 use strongroom_pool::outside::{Services as _, with_causes};
 use strongroom_pool::services::HttpServices;
@@ -231,10 +232,9 @@ fn machine(config: &Config, findings: &mut Vec<Finding>) {
         let found = "this machine has no confidential hardware that a guest could ask for evidence";
         findings.push(Finding::fatal("evidence", found, "for development set runtime.native.simulator"));
     }
-    let is_native = config.runtime.kind == RuntimeKind::Native;
-    findings.extend(probe(&Places::default()).into_iter().map(|probed| {
+    findings.extend(probe(&backend::places(config)).into_iter().map(|probed| {
         let remedy = probed.remedy.unwrap_or_default();
-        match (probed.ok, probed.needed && is_native) {
+        match (probed.ok, probed.needed) {
             (true, _) => Finding::good(probed.what, probed.why),
             (false, true) => Finding::fatal(probed.what, probed.why, remedy),
             (false, false) => Finding::bad(Severity::Weak, probed.what, probed.why, remedy),

@@ -1,4 +1,5 @@
 //! What only the program needs: the parts put together, and the examination of machine and settings.
 
+pub(crate) mod backend;
 pub(crate) mod doctor;
 pub(crate) mod service;

@@ -12,14 +12,15 @@ use strongroom_oci::{Bounds, ImageStore, Registry};
 use strongroom_poco::notices::ReadRanges;
 use strongroom_poco::{Chain, SendLimits, Wallet};
 use strongroom_protocol::{Address, SigningKey, address};
-use strongroom_runtime::{Limits, Native, NativeSettings, Runtime, Tdx, TdxSettings};
+use strongroom_runtime::Limits;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, OnceCell};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use crate::program::backend;
 use strongroom_pool::api::Api;
-use strongroom_pool::config::{Config, RuntimeKind};
+use strongroom_pool::config::Config;
 use strongroom_pool::engine::{Engine, Parts, Patience};
 use strongroom_pool::judge::Offer;
 use strongroom_pool::keys::{self, PasswordSource};
@@ -412,44 +413,12 @@ async fn runner(
         output_bytes: u64::from(config.worker.task_output_mib) * MIB,
         danger_allow_private_destinations: config.relay.danger_allow_private_destinations,
     };
-    let runtime = back_end(config).await?;
+    let runtime = backend::start(config).await?;
     let cache = config.images.cache.clone();
     let images = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await??;
     let enclaves = Enclaves::new(settings, store, ledger, images, runtime, clock);
     enclaves.tidy_up().with_context(|| format!("{} cannot be used", config.pool.runs.display()))?;
     Ok((Arc::new(enclaves), is_simulated))
-}
-
-async fn back_end(config: &Config) -> anyhow::Result<Runtime> {
-    let runtime = &config.runtime;
-    Ok(match runtime.kind {
-        RuntimeKind::Native => Runtime::Native(Native::new(NativeSettings::default())),
-        RuntimeKind::Tdx => {
-            ensure!(!runtime.tdx.launcher.is_empty(), "setting runtime.tdx.launcher: name the launcher's program");
-            Runtime::Tdx(Tdx::new(TdxSettings {
-                command: runtime.tdx.launcher.clone(),
-                folder: config.pool.runs.join("launches"),
-                grace: Duration::from_millis(runtime.tdx.grace_ms),
-            }))
-        }
-        RuntimeKind::Container => container(config).await?,
-    })
-}
-
-#[cfg(feature = "container")]
-async fn container(config: &Config) -> anyhow::Result<Runtime> {
-    let container = &config.runtime.container;
-    let settings = strongroom_runtime::ContainerSettings {
-        socket: container.socket.clone(),
-        devices: container.devices.clone(),
-        runtime: Some(container.runtime.clone()).filter(|runtime| !runtime.is_empty()),
-    };
-    Ok(Runtime::Container(strongroom_runtime::Container::connect(settings).await?))
-}
-
-#[cfg(not(feature = "container"))]
-async fn container(_config: &Config) -> anyhow::Result<Runtime> {
-    bail!("setting runtime.kind: this program was built without the feature container; use native or tdx")
 }
 
 fn registry(config: &Config) -> anyhow::Result<Registry> {
