@@ -91,9 +91,8 @@ impl Api {
     async fn model(&self, task: &str) -> Result<(TaskId, Value), Problem> {
         let id = parse_task(task)?;
         let unknown = Problem(StatusCode::NOT_FOUND, "this pool does not know the task");
-        let found = self.store.task(id).await.map_err(|error| trouble(&error))?.ok_or(unknown)?;
-        let (history, link) = self.store.history(id).await.map_err(|error| trouble(&error))?;
-        Ok((id, model::task(&found, &history, link.as_deref(), self.worker)))
+        let course = self.store.course(id).await.map_err(|error| trouble(&error))?.ok_or(unknown)?;
+        Ok((id, model::task(&course.task, &course.changes, course.link.as_deref(), self.worker)))
     }
 
     /// The challenge of `address` in the hour that began `hours_ago` hours ago.

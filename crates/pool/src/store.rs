@@ -140,6 +140,17 @@ pub struct FactsLearned {
     pub exit_code: Option<i32>,
 }
 
+/// A task with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// The task.
+    pub task: Task,
+    /// The states that it went through, the present one last.
+    pub changes: Vec<Change>,
+    /// Link to its result.
+    pub link: Option<String>,
+}
+
 /// A handle to the state; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -363,21 +374,22 @@ impl Store {
         .await
     }
 
-    /// The states that a task went through, with the link to its result.
-    pub async fn history(&self, id: TaskId) -> Result<(Vec<Change>, Option<String>), StoreError> {
+    /// A task with its course, all at one moment: nobody moves it on between one part and the next.
+    pub async fn course(&self, id: TaskId) -> Result<Option<Course>, StoreError> {
         self.with(move |connection| {
-            let mut query =
-                connection.prepare_cached("SELECT state, time FROM history WHERE task = ?1 ORDER BY number")?;
+            let moment = connection.transaction()?;
+            let Some(task) = read(&moment, id)? else { return Ok(None) };
+            let mut query = moment.prepare_cached("SELECT state, time FROM history WHERE task = ?1 ORDER BY number")?;
             let rows = query.query_map([id.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
             let mut changes = Vec::new();
             for row in rows {
                 let (state, time) = row?;
                 changes.push(Change { state: state_of(&state)?, time: UnixSeconds(time.cast_unsigned()) });
             }
-            let link = connection
+            let link = moment
                 .query_row("SELECT link FROM results WHERE task = ?1", [id.as_bytes()], |row| row.get(0))
                 .optional()?;
-            Ok((changes, link))
+            Ok(Some(Course { task, changes, link }))
         })
         .await
     }

@@ -43,11 +43,31 @@ async fn what_was_learned_stays() {
     let facts = FactsLearned { failure: Some(failure.clone()), exit_code: Some(3), ..FactsLearned::default() };
     let task = store.advance(id, State::Running, Event::GivenUp, Note { facts, link: None }, NOW).await.unwrap();
     assert_eq!((task.facts.failure, task.facts.exit_code, task.facts.attempts), (Some(failure), Some(3), 1));
-    let (history, link) = store.history(id).await.unwrap();
-    let states: Vec<_> = history.iter().map(|change| change.state).collect();
+    let Course { changes, link, .. } = store.course(id).await.unwrap().unwrap();
+    let states: Vec<_> = changes.iter().map(|change| change.state).collect();
     let all = [State::Received, State::Initializing, State::Authorizing, State::Ready, State::Starting, State::Running];
     assert_eq!(states, [&all[..], &[State::Stuck]].concat());
     assert_eq!(link, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_read_with_its_course_at_one_moment_while_others_move_it_on() {
+    let (store, id, folder) = running_task().await;
+    let reader = open_store(folder.path());
+    let moving = tokio::spawn(async move {
+        for _ in 0..50 {
+            for (from, event) in
+                [(State::Running, Event::Interrupted), (State::Ready, Event::Taken), (State::Starting, Event::Prepared)]
+            {
+                store.advance(id, from, event, Note::default(), NOW).await.unwrap();
+            }
+        }
+    });
+    while !moving.is_finished() {
+        let course = reader.course(id).await.unwrap().unwrap();
+        assert_eq!(course.changes.last().unwrap().state, course.task.state);
+    }
+    moving.await.unwrap();
 }
 
 #[tokio::test]
