@@ -1,5 +1,6 @@
 //! Starts `anvil`, the development chain, as a child process that this program owns.
 
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -81,6 +82,16 @@ impl Anvil {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Stops it where it is: nobody gets an answer until [`Self::thaw`].
+    pub fn freeze(&mut self) -> io::Result<()> {
+        self.process.freeze()
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self) -> io::Result<()> {
+        self.process.thaw()
     }
 
     /// Its process id.

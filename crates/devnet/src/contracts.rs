@@ -80,6 +80,11 @@ sol! {
         );
         function reveal(bytes32 task, bytes32 resultDigest);
         function finalize(bytes32 task, bytes results, bytes resultsCallback);
+
+        event TaskInitialize(bytes32 indexed taskid, address indexed workerpool);
+        event TaskContribute(bytes32 indexed taskid, address indexed worker, bytes32 hash);
+        event TaskFinalize(bytes32 indexed taskid, bytes results);
+        event TaskClaimed(bytes32 indexed taskid);
     }
 
     interface Registry {

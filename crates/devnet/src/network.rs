@@ -167,6 +167,11 @@ impl Devnet {
         self.anvil.as_ref()
     }
 
+    /// The same, to freeze and thaw.
+    pub fn anvil_mut(&mut self) -> Option<&mut Anvil> {
+        self.anvil.as_mut()
+    }
+
     /// Whether everything that was started still runs.
     pub fn is_running(&mut self) -> bool {
         self.anvil.as_mut().is_none_or(Anvil::is_running)

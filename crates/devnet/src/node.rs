@@ -272,6 +272,24 @@ impl Node {
         Ok(())
     }
 
+    /// Makes no more blocks: transactions wait until [`Self::make_blocks`]. Development chains only.
+    pub async fn hold_blocks(&self) -> Result<(), NodeError> {
+        self.request::<_, serde_json::Value>("evm_setAutomine", (false,)).await?;
+        self.request::<_, serde_json::Value>("evm_setIntervalMining", (0,)).await.map(drop)
+    }
+
+    /// Makes a block now, with what waits, and others at each interval. Development chains only.
+    pub async fn make_blocks(&self, every: Duration) -> Result<(), NodeError> {
+        self.request::<_, serde_json::Value>("evm_mine", ()).await?;
+        self.request::<_, serde_json::Value>("evm_setIntervalMining", (every.as_secs(),)).await.map(drop)
+    }
+
+    /// Whether transactions of an account wait for a block.
+    pub async fn has_waiting(&self, account: Address) -> Result<bool, NodeError> {
+        let mined: U256 = self.request("eth_getTransactionCount", (account, "latest")).await?;
+        Ok(self.next_nonce(account).await? > mined.saturating_to::<u64>())
+    }
+
     async fn receipts(&self, sent: &mut Vec<(String, B256)>) -> Result<Vec<TransactionReceipt>, NodeError> {
         let mut receipts = Vec::with_capacity(sent.len());
         for (what, hash) in sent.drain(..) {

@@ -71,11 +71,21 @@ pub struct PoolOptions {
     pub log_filter: String,
 }
 
-/// A running pool. Dropping it kills it.
+/// One half of a pool, as a program of its own. Both share the state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// With the key of the pool's owner; has the API.
+    Scheduler,
+    /// With the worker's key; runs enclaves.
+    Worker,
+}
+
+/// A running pool, or a half of one. Dropping it kills it.
 #[derive(Debug)]
 pub struct Pool {
     program: PathBuf,
     settings: PathBuf,
+    half: Option<Half>,
     url: String,
     process: OwnedProcess,
 }
@@ -171,6 +181,15 @@ struct LogTable<'a> {
 impl Pool {
     /// Writes settings and wallets, starts the pool for `network`, and waits until it is ready. Blocks the thread.
     pub fn start(network: &Devnet, options: &PoolOptions) -> Result<Self, PoolError> {
+        Self::start_with(network, options, None)
+    }
+
+    /// As [`Self::start`], one half alone. The other half is started with the same options, before or after. Blocks the thread.
+    pub fn start_half(network: &Devnet, options: &PoolOptions, half: Half) -> Result<Self, PoolError> {
+        Self::start_with(network, options, Some(half))
+    }
+
+    fn start_with(network: &Devnet, options: &PoolOptions, half: Option<Half>) -> Result<Self, PoolError> {
         let folder = &options.folder;
         let password_file = folder.join("password");
         write(&password_file, PASSWORD.as_bytes())?;
@@ -220,14 +239,15 @@ impl Pool {
         let text = toml::to_string(&content).map_err(io::Error::other);
         let text = text.map_err(|source| PoolError::Files { path: settings.clone(), source })?;
         write(&settings, text.as_bytes())?;
-        let (process, url) = run(&options.program, &settings)?;
-        Ok(Self { program: options.program.clone(), settings, url, process })
+        let (process, url) = run(&options.program, &settings, half)?;
+        Ok(Self { program: options.program.clone(), settings, half, url, process })
     }
 
-    /// Starts it again with the same settings and state, after a kill if it still runs. Blocks the thread.
+    /// Starts it again with the same state and the settings that its file has now, after a kill if it still runs. Blocks the
+    /// thread.
     pub fn restart(&mut self) -> Result<(), PoolError> {
         self.process.kill();
-        (self.process, self.url) = run(&self.program, &self.settings)?;
+        (self.process, self.url) = run(&self.program, &self.settings, self.half)?;
         Ok(())
     }
 
@@ -241,7 +261,7 @@ impl Pool {
         self.process.is_running()
     }
 
-    /// Address of its API, such as `http://127.0.0.1:41234`.
+    /// Address of its API, such as `http://127.0.0.1:41234`. Empty for a worker alone, which has none.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -267,18 +287,27 @@ impl Pool {
     }
 }
 
-fn run(program: &Path, settings: &Path) -> Result<(OwnedProcess, String), PoolError> {
+fn run(program: &Path, settings: &Path, half: Option<Half>) -> Result<(OwnedProcess, String), PoolError> {
     let mut command = Command::new(program);
     command.arg("--config").arg(settings).arg("run");
+    match half {
+        None => {}
+        Some(Half::Scheduler) => drop(command.args(["--role", "scheduler"])),
+        Some(Half::Worker) => drop(command.args(["--role", "worker"])),
+    }
     let process = OwnedProcess::start("strongroom-pool", command)?;
     let logged = |line: &str, message: &str| {
         let event: Value = serde_json::from_str(line).ok()?;
         (event["message"] == message).then_some(event)
     };
-    let address =
-        process.wait_for_line(PATIENCE, |line| logged(line, "listening")?["address"].as_str().map(str::to_owned))?;
+    let url = if half == Some(Half::Worker) {
+        String::new()
+    } else {
+        let listening = |line: &str| logged(line, "listening")?["address"].as_str().map(str::to_owned);
+        format!("http://{}", process.wait_for_line(PATIENCE, listening)?)
+    };
     process.wait_for_line(PATIENCE, |line| logged(line, "the pool is ready"))?;
-    Ok((process, format!("http://{address}")))
+    Ok((process, url))
 }
 
 /// The wallets hold keys that everybody knows, so the cheapest password will do.

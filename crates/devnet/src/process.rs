@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
+
 /// How many lines of output are kept; older ones are forgotten.
 const LINES_KEPT: usize = 4096;
 
@@ -127,6 +129,23 @@ impl OwnedProcess {
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.ended(), Ok(None))
+    }
+
+    /// Stops the process where it is (SIGSTOP), as a machine that hangs: who asks it something gets no answer.
+    pub fn freeze(&mut self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&mut self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        // While it runs its number belongs to nobody else.
+        let running = self.child.try_wait()?.is_none().then_some(&self.child).map(Pid::from_child);
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "the process has ended");
+        Ok(rustix::process::kill_process(running.ok_or_else(gone)?, signal)?)
     }
 
     /// Kills the process (SIGKILL) and waits for its end; it stays dead.

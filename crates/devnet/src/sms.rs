@@ -51,6 +51,8 @@ pub struct SmsOptions {
     pub rate_limits: bool,
     /// What makes it believe simulated evidence; `None` for the vendors' roots alone.
     pub simulated: Option<SimulatedTrust>,
+    /// The IPFS gateway from which lists of datasets are fetched; `None` for that of the public network.
+    pub gateway: Option<String>,
     /// What is logged, as directives of `tracing-subscriber`. At least [`QUIET_LOG`].
     pub log_filter: String,
 }
@@ -64,6 +66,7 @@ impl SmsOptions {
             port: 0,
             rate_limits: true,
             simulated: None,
+            gateway: None,
             log_filter: "info".to_owned(),
         }
     }
@@ -98,6 +101,13 @@ struct Settings<'a> {
     log: Log<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<Attestation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Content<'a>>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    ipfs_gateway: &'a str,
 }
 
 #[derive(Serialize)]
@@ -159,6 +169,7 @@ impl Sms {
                 endorsements_folder: &trust.endorsements,
                 images_file: &trust.images,
             }),
+            content: options.gateway.as_deref().map(|ipfs_gateway| Content { ipfs_gateway }),
         };
         let written = toml::to_string(&content)
             .map_err(io::Error::other)

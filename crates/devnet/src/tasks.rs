@@ -3,6 +3,8 @@
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::contracts::{Hub, Task};
 use crate::deploy::Chain;
@@ -50,6 +52,18 @@ impl Chain {
     /// A task; all zero for an unknown id and for a task that is not initialised.
     pub async fn task(&self, id: B256) -> Result<Task, NodeError> {
         self.node.call(self.deployment.hub, &Hub::viewTaskCall { task: id }).await
+    }
+
+    /// The signatures of the events about a task, oldest first: what happened to it on chain, and how often.
+    pub async fn task_events(&self, id: B256) -> Result<Vec<B256>, NodeError> {
+        /// What is read of an event.
+        #[derive(Debug, Deserialize)]
+        struct Log {
+            topics: Vec<B256>,
+        }
+        let filter = json!({ "address": self.deployment.hub, "fromBlock": "earliest", "topics": [null, id] });
+        let logs: Vec<Log> = self.node.request("eth_getLogs", (filter,)).await?;
+        Ok(logs.into_iter().filter_map(|log| log.topics.first().copied()).collect())
     }
 
     /// Contributes a result: the task is then revealing.

@@ -201,7 +201,9 @@ impl WholeNetwork {
         let (store, proxy, market) = started.await.map_err(WholeError::Interrupted)??;
 
         let simulated = Some(trust);
-        let sms = SmsOptions { simulated, port: ports.sms, ..SmsOptions::new(&programs.sms, kept.join("sms")) };
+        let gateway = Some(store.url());
+        let sms =
+            SmsOptions { simulated, gateway, port: ports.sms, ..SmsOptions::new(&programs.sms, kept.join("sms")) };
         let sms = Sms::start(network, sms)?;
         let images = kept.join("images");
         let pool = Pool::start(
