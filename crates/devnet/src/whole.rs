@@ -8,6 +8,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, U256};
 use sha2::{Digest, Sha384};
 use strongroom_market::{Market, MarketError};
+use strongroom_oci::{ImageError, make_layout};
 use strongroom_poco::ChainConfig;
 use strongroom_poco::orders::{self, Order, WorkerpoolOrder};
 use strongroom_protocol::{SigningKey, UnixSeconds};
@@ -44,6 +45,9 @@ pub enum WholeError {
     /// Files could not be written.
     #[error("the files of the network could not be written")]
     Files(#[from] io::Error),
+    /// The folder of images could not be made.
+    #[error(transparent)]
+    Images(#[from] ImageError),
     /// The chain failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -144,6 +148,8 @@ pub struct WholeNetwork {
     pub workerpool: Address,
     /// Images of apps go into this OCI layout.
     pub images: PathBuf,
+    /// What was started.
+    pub programs: Programs,
     /// Serves storage whatever the caller's thread does.
     serving: Option<tokio::runtime::Runtime>,
 }
@@ -206,6 +212,7 @@ impl WholeNetwork {
             SmsOptions { simulated, gateway, port: ports.sms, ..SmsOptions::new(&programs.sms, kept.join("sms")) };
         let sms = Sms::start(network, sms)?;
         let images = kept.join("images");
+        make_layout(&images)?;
         let pool = Pool::start(
             network,
             &PoolOptions {
@@ -228,7 +235,8 @@ impl WholeNetwork {
         let direction = Direction { chain_id: deployment.chain_id, workerpool, api_url: pool.url().to_owned() };
         let started = serving.spawn(Compass::start(direction, ports.compass));
         let compass = started.await.map_err(WholeError::Interrupted)??;
-        Ok(Self { sms, pool, store, proxy, market, compass, workerpool, images, serving: Some(serving) })
+        let programs = programs.clone();
+        Ok(Self { sms, pool, store, proxy, market, compass, workerpool, images, programs, serving: Some(serving) })
     }
 
     /// Gives accounts 1 to 9 RLC, and those of the pool stake at the hub, so that there is something to pay with; then offers `tasks` tasks of

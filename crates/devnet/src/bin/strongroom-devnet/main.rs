@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod demo;
+mod fund;
 mod interrupt;
 mod load;
 mod up;
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Start the network and the service, and keep them up until Ctrl-C
     Up(up::Up),
+    /// Give an account of a network that is up RLC and coins
+    Fund(fund::Fund),
     /// Show the main job: owners keep secrets, on a network of its own
     Demo(demo::Demo),
     /// Measure how much load the service bears
@@ -34,6 +37,7 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Up(up) => up.run().await,
+        Command::Fund(fund) => fund.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Load(load) => load.run().await,
     };

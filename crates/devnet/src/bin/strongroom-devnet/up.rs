@@ -201,6 +201,8 @@ fn description(network: &Devnet, beside: &Beside) -> Value {
         description["pool_api"] = whole.pool.url().into();
         description["workerpool"] = json!(whole.workerpool);
         description["images"] = json!(whole.images);
+        description["guest"] = json!(whole.programs.guest);
+        description["simulator"] = json!(whole.programs.simulator);
     }
     description
 }
