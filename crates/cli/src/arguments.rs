@@ -25,9 +25,9 @@ use crate::wallet::WalletName;
 pub(crate) use account::AccountCommand;
 pub(crate) use app::{AppCommand, AppDeployment, Template};
 pub(crate) use dataset::{DatasetCommand, DatasetDeployment, Granting};
-pub(crate) use devnet::{DevnetCommand, DevnetFolder};
+pub(crate) use devnet::{DevnetCommand, DevnetFolder, DevnetProgram};
 pub(crate) use order::{BookSearch, Kind, OrderCommand, OrderSource, Signing};
-pub(crate) use pool::PoolCommand;
+pub(crate) use pool::{PoolCommand, PoolOffer, PoolSettings};
 pub(crate) use task::{Buying, TaskCommand};
 pub(crate) use words::{NamedSecret, TagWord};
 

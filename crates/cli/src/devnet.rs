@@ -31,11 +31,17 @@ const MAX_LOG_BYTES: u64 = 1 << 20;
 /// Why the network does not start or stop.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DevnetError {
-    /// It is up already.
-    #[error("the network in {} is up already", folder.display())]
-    Up {
+    /// It has no workerpool.
+    #[error("the network in {} has no workerpool", folder.display())]
+    NoPool {
         /// Its folder.
         folder: PathBuf,
+    },
+    /// The account got nothing.
+    #[error("the account got nothing: {words}")]
+    NoMoney {
+        /// What the program said.
+        words: String,
     },
     /// It is not up.
     #[error("no network is up in {}", folder.display())]
@@ -113,6 +119,10 @@ pub(crate) struct Description {
     workerpool: Option<Address>,
     /// Folder of app images that its pool runs.
     pub(crate) images: Option<PathBuf>,
+    /// The first program of its enclaves.
+    pub(crate) guest: Option<PathBuf>,
+    /// The program that vouches for them.
+    pub(crate) simulator: Option<PathBuf>,
 }
 
 impl Description {
@@ -150,10 +160,32 @@ impl Folder {
         Ok(found.filter(|network| is_program(network.pid)))
     }
 
-    /// Starts the network and waits until it is up.
+    /// The running network, or what it is not.
+    pub(crate) fn must_run(&self) -> Result<Description, DevnetError> {
+        self.running()?.ok_or_else(|| DevnetError::Down { folder: self.0.clone() })
+    }
+
+    /// Gives an account money, with the program.
+    pub(crate) fn fund(&self, program: &Path, account: Address) -> Result<(), DevnetError> {
+        let network = self.must_run()?;
+        if !program.is_file() {
+            return Err(DevnetError::NoProgram { program: program.to_owned() });
+        }
+        let mut command = Command::new(program);
+        command.arg("fund").arg("--rpc").arg(network.rpc.as_str()).arg("--hub").arg(network.hub.to_string());
+        command.arg(account.to_string()).stdin(Stdio::null());
+        let failed = |source| DevnetError::NoStart { program: program.to_owned(), source };
+        let output = command.output().map_err(failed)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(DevnetError::NoMoney { words: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+    }
+
+    /// Starts the network, unless it is up, and waits until it is.
     pub(crate) fn start(&self, start: &Start<'_>) -> Result<Description, DevnetError> {
-        if self.running()?.is_some() {
-            return Err(DevnetError::Up { folder: self.0.clone() });
+        if let Some(network) = self.running()? {
+            return Ok(network);
         }
         if !start.program.is_file() {
             return Err(DevnetError::NoProgram { program: start.program.to_owned() });

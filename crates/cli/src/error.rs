@@ -141,6 +141,12 @@ pub(crate) enum CliError {
         /// The wallet.
         wallet: Address,
     },
+    /// One wallet where two are meant.
+    #[error("{wallet} is both owner and worker")]
+    OneWallet {
+        /// Its address.
+        wallet: String,
+    },
     /// A workerpool is needed.
     #[error("no workerpool was named, and network {chain} names none")]
     NoWorkerpool {
@@ -248,6 +254,12 @@ pub(crate) enum CliError {
     #[error("{} holds several images", path.display())]
     SeveralImages {
         /// The image.
+        path: PathBuf,
+    },
+    /// Something of which no image can be made here.
+    #[error("{} is neither a program of Linux nor a script of a shell", path.display())]
+    NotPackable {
+        /// The file.
         path: PathBuf,
     },
     /// A location that cannot stand on chain.

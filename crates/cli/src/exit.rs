@@ -111,6 +111,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         | CliError::NoService { .. }
         | CliError::NotRegistered { .. }
         | CliError::NotOwner { .. }
+        | CliError::OneWallet { .. }
         | CliError::NoWorkerpool { .. }
         | CliError::NotEnough { .. } => on_chain(error),
         CliError::Market(error) => market(error),
@@ -132,6 +133,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         | CliError::Image(_)
         | CliError::NoManifest { .. }
         | CliError::SeveralImages { .. }
+        | CliError::NotPackable { .. }
         | CliError::Location { .. } => files(error),
         CliError::ResultFile(error) => result_file(error),
         CliError::Devnet(error) => devnet(error),
@@ -162,6 +164,10 @@ fn on_chain(error: &CliError) -> Explanation {
             Explanation::new(Exit::NotFound, "check the address and the network (--chain)")
         }
         CliError::NotOwner { .. } => Explanation::new(Exit::Refused, "choose the owner's wallet with --wallet"),
+        CliError::OneWallet { .. } => Explanation::new(
+            Exit::Usage,
+            "make one for the worker: strongroom wallet create worker; then --worker worker",
+        ),
         CliError::NoWorkerpool { .. } => Explanation::new(Exit::Usage, "give its address"),
         CliError::NotEnough { place: "in the wallet", .. } => {
             Explanation::new(Exit::Refused, "get RLC into the wallet first: strongroom account balance shows it")
@@ -289,6 +295,10 @@ fn files(error: &CliError) -> Explanation {
         CliError::SeveralImages { .. } => {
             Explanation::new(Exit::Usage, "say which one: --checksum with the digest of its manifest")
         }
+        CliError::NotPackable { .. } => Explanation::new(
+            Exit::Invalid,
+            "begin a script with #!/bin/sh; build the image of anything else: docker buildx build -o type=oci,dest=FOLDER.oci,tar=false …",
+        ),
         _ => Explanation::new(Exit::Usage, "of IPFS, only ids that begin with Qm come out again: ipfs cid format -v 0"),
     }
 }
@@ -308,6 +318,10 @@ fn result_file(error: &ResultFileError) -> Explanation {
             Exit::NotFound,
             "choose the beneficiary's --wallet, or name its key with --private-key; --no-decrypt leaves it encrypted",
         ),
+        ResultFileError::Packed { .. } => Explanation::new(
+            Exit::Invalid,
+            "fetch the archive as it is, without --unpack, and look into it with care: it is what the app left",
+        ),
         ResultFileError::Closed(_) => {
             Explanation::new(Exit::Refused, "choose the beneficiary's --wallet, or name its key with --private-key")
         }
@@ -316,9 +330,10 @@ fn result_file(error: &ResultFileError) -> Explanation {
 
 fn devnet(error: &DevnetError) -> Explanation {
     match error {
-        DevnetError::Up { .. } => {
-            Explanation::new(Exit::AlreadyExists, "use it, or stop it first: strongroom devnet down")
+        DevnetError::NoPool { .. } => {
+            Explanation::new(Exit::NotFound, "start it as a whole: strongroom devnet down, then strongroom devnet up")
         }
+        DevnetError::NoMoney { .. } => Explanation::new(Exit::Trouble, "strongroom devnet logs tells how it is"),
         DevnetError::Down { .. } => Explanation::new(Exit::NotFound, "start it: strongroom devnet up"),
         DevnetError::NoProgram { .. } => {
             Explanation::new(Exit::NotFound, "install strongroom-devnet beside this program, or name it with --program")

@@ -44,6 +44,11 @@ impl Network {
     /// As [`Self::find`].
     pub(crate) fn named(config: &Config, name: Option<&ChainName>, timeout: Duration) -> Result<Self, CliError> {
         let (name, entry, _) = config.chain(name)?;
+        Self::of(name, entry, timeout)
+    }
+
+    /// The network of this description.
+    pub(crate) fn of(name: ChainName, entry: ChainEntry, timeout: Duration) -> Result<Self, CliError> {
         let Some(first) = entry.rpc.first() else { return Err(CliError::NoNode { chain: name }) };
         let config = ChainConfig::new(first.clone(), entry.chain_id, entry.hub);
         let config = ChainConfig { endpoints: entry.rpc.clone(), timeout, retries: 2, ..config };

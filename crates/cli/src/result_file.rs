@@ -8,10 +8,13 @@ use rsa::RsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rsa::rand_core::OsRng;
 use serde::Deserialize;
+use strongroom_content::archive::{UnpackError, each_file};
 use strongroom_content::cid::{Cid, ParseCidError};
 use strongroom_content::result::{OpenResultError, decrypt};
 use zeroize::Zeroizing;
 
+/// Most that the files of a result may have together, in bytes: archives can claim to be small.
+const MAX_RESULT_BYTES: u64 = 16 << 30;
 /// Largest key file that is read, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
@@ -62,6 +65,15 @@ pub(crate) enum ResultFileError {
     /// The archive does not open.
     #[error("the result does not open")]
     Closed(#[source] OpenResultError),
+    /// The archive cannot be taken apart.
+    #[error("the result cannot be unpacked into {}", folder.display())]
+    Packed {
+        /// Where to.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: UnpackError,
+    },
 }
 
 /// The text that a pool leaves on chain.
@@ -116,6 +128,22 @@ pub(crate) fn open(
         }
     }
     Err(ResultFileError::Closed(last))
+}
+
+/// Writes the files of an archive into a new folder.
+pub(crate) fn unpack(archive: &mut File, folder: &Path) -> Result<(), ResultFileError> {
+    let failed = |source| ResultFileError::Packed { folder: folder.to_owned(), source };
+    archive.rewind().and_then(|()| std::fs::create_dir(folder)).map_err(|error| failed(error.into()))?;
+    let written = each_file(archive, MAX_RESULT_BYTES, |path, content| {
+        let target = folder.join(path);
+        std::fs::create_dir_all(target.parent().unwrap_or(folder))?;
+        io::copy(content, &mut File::create_new(&target)?).map(|_| ())
+    });
+    if written.is_err() {
+        // Half a result would pass for a whole one. It was made here and just now.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    written.map_err(failed)
 }
 
 #[cfg(test)]

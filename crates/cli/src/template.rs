@@ -28,6 +28,10 @@ pub(crate) fn files(template: Template, name: &str) -> Vec<NewFile> {
                 file("app.mjs", include_str!("template/node/app.mjs")),
             ]
         }
+        Template::Shell => vec![
+            file("Dockerfile", include_str!("template/shell/Dockerfile")),
+            file("app.sh", include_str!("template/shell/app.sh")),
+        ],
         Template::Rust => vec![
             file("Dockerfile", include_str!("template/rust/Dockerfile")),
             file("Cargo.toml", include_str!("template/rust/Cargo.toml.txt")),
@@ -39,12 +43,22 @@ pub(crate) fn files(template: Template, name: &str) -> Vec<NewFile> {
 }
 
 /// What to do with a new app.
-pub(crate) fn next_steps(folder: &Path) -> String {
+pub(crate) fn next_steps(template: Template, folder: &Path) -> String {
     let folder = folder.display();
-    format!(
-        "Next: docker buildx build --platform linux/amd64 -o type=oci,dest={folder}.oci,tar=false {folder}\n      \
-         strongroom app deploy --name NAME --image {folder}.oci --multiaddr REFERENCE"
-    )
+    let mut steps =
+        vec![format!("docker buildx build --platform linux/amd64 -o type=oci,dest={folder}.oci,tar=false {folder}")];
+    let packing = format!("strongroom app pack {folder}");
+    steps.extend(match template {
+        Template::Shell => Some(format!("or, without Docker: {packing}/app.sh --output {folder}.oci")),
+        Template::Rust => Some(format!(
+            "or, without Docker: cargo build --release --manifest-path {folder}/Cargo.toml && \
+             {packing}/target/release/app --output {folder}.oci"
+        )),
+        Template::Python | Template::Node => None,
+    });
+    steps.push(format!("strongroom devnet add-image {folder}.oci (elsewhere push it to a registry, as REFERENCE)"));
+    steps.push(format!("strongroom app deploy --name NAME --image {folder}.oci --multiaddr REFERENCE"));
+    format!("Next: {}", steps.join("\n      "))
 }
 
 #[cfg(test)]
@@ -53,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_template_reads_what_a_task_hands_it_and_leaves_a_result() {
-        for template in [Template::Python, Template::Node, Template::Rust] {
+        for template in [Template::Python, Template::Node, Template::Rust, Template::Shell] {
             let files = files(template, "hello");
             assert!(files.iter().any(|file| file.path == "Dockerfile"));
             let all: String = files.iter().map(|file| file.content.as_str()).collect();
@@ -68,6 +82,30 @@ mod tests {
                 assert!(all.contains(word), "{template:?}: {word}");
             }
             assert!(all.contains("# hello"), "{template:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_shell_app_runs_with_a_dataset_and_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("app.sh");
+        let files = files(Template::Shell, "hello");
+        std::fs::write(&script, &files.iter().find(|file| file.path == "app.sh").unwrap().content).unwrap();
+        std::fs::write(folder.path().join("0xda7a"), "12345").unwrap();
+        // Without a dataset the name is the zero address, as it always was on the network.
+        for (filename, last) in [("0xda7a", "dataset: 5 bytes"), ("0x00", "requester's secret 1: given")] {
+            let mut app = std::process::Command::new("/bin/sh");
+            app.arg(&script).args(["you", "there"]).env_clear().env("PATH", "/usr/bin:/bin");
+            app.env("IEXEC_IN", folder.path()).env("IEXEC_OUT", folder.path());
+            app.env("IEXEC_DATASET_FILENAME", filename).env("IEXEC_REQUESTER_SECRET_1", "secret");
+            assert!(app.status().unwrap().success());
+            let result = std::fs::read_to_string(folder.path().join("result.txt")).unwrap();
+            let lines: Vec<_> = result.lines().collect();
+            assert_eq!(
+                (lines[..2].join("|").as_str(), lines[lines.len() - 1]),
+                ("Hello, you there!|developer's secret: not given", last)
+            );
         }
     }
 }

@@ -19,6 +19,23 @@ pub(crate) enum AppCommand {
         #[arg(long, value_enum, default_value_t = Template::Python)]
         template: Template,
     },
+    /// Make an image of a script or a program of this machine, without Docker
+    #[command(after_help = "\
+A script of a shell is packed with that shell and the usual small tools, a program with the
+libraries it needs: those of this machine, so that other machines make an image with another
+checksum. For anything else, and for an image that others can build again, take the Dockerfile of
+`app init`.")]
+    Pack {
+        /// The script or program; in the image it is in the folder /app
+        #[arg(value_hint = ValueHint::FilePath)]
+        program: PathBuf,
+        /// A further file or folder for the folder /app; may be given several times
+        #[arg(long, value_name = "FILE|FOLDER", value_hint = ValueHint::AnyPath)]
+        with: Vec<PathBuf>,
+        /// Folder to write: an OCI layout [default: the program's name and .oci]
+        #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        output: Option<PathBuf>,
+    },
     /// Register an app on chain
     Deploy(AppDeployment),
     /// Show what the chain says about an app
@@ -94,6 +111,7 @@ pub(crate) enum Template {
     Python,
     Node,
     Rust,
+    Shell,
 }
 
 #[derive(Debug, Args)]

@@ -44,6 +44,9 @@ Parameters of a deal are public for ever: arguments and input files must hold no
         /// Where to write the archive [default: ID.zip here]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
+        /// Write the files of the archive into this new folder instead
+        #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "no_decrypt"], value_hint = ValueHint::DirPath)]
+        unpack: Option<PathBuf>,
         /// Leave an encrypted result as it is
         #[arg(long)]
         no_decrypt: bool,

@@ -16,7 +16,7 @@ use strongroom_protocol::{Address, B256};
 
 use crate::arguments::{AppCommand, AppDeployment, NetworkChoice, Signer, Template};
 use crate::commands::order::publish;
-use crate::commands::{Session, random, secret};
+use crate::commands::{Session, pack, random, secret};
 use crate::error::CliError;
 use crate::network::Network;
 use crate::output::{Answer, visible};
@@ -33,6 +33,7 @@ const MAX_CONFIG_BYTES: u64 = 64 << 10;
 pub(crate) fn run(session: &Session<'_>, command: AppCommand) -> Result<Answer, CliError> {
     match command {
         AppCommand::Init { folder, template } => init(session, &folder, template),
+        AppCommand::Pack { program, with, output } => pack::pack(session, &program, &with, output),
         AppCommand::Deploy(deployment) => deploy(session, &deployment),
         AppCommand::Show { app, network } => show(session, app, &network),
         AppCommand::Publish { app, price, volume, tag, dataset, workerpool, requester, signer, network } => {
@@ -68,7 +69,7 @@ fn init(session: &Session<'_>, folder: &Path, template: Template) -> Result<Answ
         fs::write(&target, &file.content).map_err(failed)?;
     }
     let names: Vec<&str> = files.iter().map(|file| file.path).collect();
-    let text = format!("{} has {}.\n{}", folder.display(), names.join(", "), template::next_steps(folder));
+    let text = format!("{} has {}.\n{}", folder.display(), names.join(", "), template::next_steps(template, folder));
     Ok(Answer::done(text, json!({ "folder": folder.display().to_string(), "files": names })))
 }
 
@@ -114,9 +115,8 @@ fn deploy(session: &Session<'_>, deployment: &AppDeployment) -> Result<Answer, C
 }
 
 /// The digest of the image's manifest, after the whole image was verified. With `expected` it must be that one.
-fn manifest_of(image: &Path, expected: Option<B256>) -> Result<B256, CliError> {
-    let source =
-        if image.is_dir() { Source::Layout(image.to_owned()) } else { Source::DockerArchive(image.to_owned()) };
+pub(crate) fn manifest_of(image: &Path, expected: Option<B256>) -> Result<B256, CliError> {
+    let source = source_of(image);
     let digest = match expected {
         Some(expected) => Digest::from_bytes(expected.0),
         None => only_manifest(image, &index_of(image)?)?,
@@ -126,6 +126,11 @@ fn manifest_of(image: &Path, expected: Option<B256>) -> Result<B256, CliError> {
     let store = ImageStore::open(folder.path(), Bounds::default()).map_err(CliError::Image)?;
     store.unpack(&source, Wanted::Manifest(digest)).map_err(CliError::Image)?;
     Ok(B256::from(*digest.as_bytes()))
+}
+
+/// A folder is a layout, a file an archive.
+pub(crate) fn source_of(image: &Path) -> Source {
+    if image.is_dir() { Source::Layout(image.to_owned()) } else { Source::DockerArchive(image.to_owned()) }
 }
 
 /// The list of manifests: `index.json` in a folder or an archive.

@@ -1,18 +1,23 @@
 //! `strongroom devnet`: a network on this machine, in the background.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
+use strongroom_oci::{Digest, add_to_layout};
+use strongroom_protocol::Address;
 use strongroom_protocol::address::checksummed;
 
-use crate::arguments::{DevnetCommand, DevnetFolder};
+use crate::amount::Amount;
+use crate::arguments::{DevnetCommand, DevnetFolder, DevnetProgram, WalletChoice};
 use crate::chains::ChainName;
 use crate::commands::Session;
+use crate::commands::app::{manifest_of, source_of};
 use crate::config::AddChain;
-use crate::devnet::{Description, Folder, Start};
+use crate::devnet::{Description, DevnetError, Folder, Start};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::network::Network;
 use crate::order_file::absolute;
 use crate::output::Answer;
 
@@ -30,6 +35,8 @@ pub(crate) fn run(session: &Session<'_>, command: DevnetCommand) -> Result<Answe
             ))
         }
         DevnetCommand::Status { folder } => status(session, &folder),
+        DevnetCommand::Fund { account, wallet, folder, program } => fund(session, account, &wallet, &folder, program),
+        DevnetCommand::AddImage { image, folder } => add_image(session, &image, &folder),
         DevnetCommand::Logs { folder, lines } => {
             let text = network(session, &folder)?.log(lines)?;
             let json = json!({ "lines": text.lines().collect::<Vec<_>>() });
@@ -38,7 +45,7 @@ pub(crate) fn run(session: &Session<'_>, command: DevnetCommand) -> Result<Answe
     }
 }
 
-fn network(session: &Session<'_>, folder: &DevnetFolder) -> Result<Folder, CliError> {
+pub(crate) fn network(session: &Session<'_>, folder: &DevnetFolder) -> Result<Folder, CliError> {
     let folder = match &folder.folder {
         Some(folder) => session.here(folder),
         None => session.data_folder()?.join("devnet"),
@@ -48,18 +55,27 @@ fn network(session: &Session<'_>, folder: &DevnetFolder) -> Result<Folder, CliEr
     absolute(&folder).map(Folder).map_err(failed)
 }
 
+/// How the network is called here.
+fn name() -> ChainName {
+    "devnet".parse().expect("it follows the rule")
+}
+
+fn program(session: &Session<'_>, named: DevnetProgram) -> PathBuf {
+    let beside = || Some(session.surroundings.program.as_ref()?.with_file_name("strongroom-devnet"));
+    let program = named.program.map(|program| session.here(program)).or_else(beside);
+    program.unwrap_or_else(|| "strongroom-devnet".into())
+}
+
 fn up(
     session: &Session<'_>,
     folder: &DevnetFolder,
     patience: Duration,
-    program: Option<PathBuf>,
+    named: DevnetProgram,
     any_ports: bool,
 ) -> Result<Answer, CliError> {
-    let name: ChainName = "devnet".parse().expect("it follows the rule");
+    let name = name();
     let folder = network(session, folder)?;
-    let beside = || Some(session.surroundings.program.as_ref()?.with_file_name("strongroom-devnet"));
-    let program = program.map(|program| session.here(program)).or_else(beside);
-    let program = program.unwrap_or_else(|| "strongroom-devnet".into());
+    let program = program(session, named);
     let start = Start { program: &program, any_ports, patience };
     let network = session.screen.while_doing("Starting the network", || folder.start(&start))?;
     let add = AddChain { replace: true, use_it: true };
@@ -68,6 +84,50 @@ fn up(
     answer.text.push_str("\nIts enclaves are SIMULATED: nothing in them is protected. Never use real secrets here.");
     answer.json["chain"] = json!(name);
     Ok(answer)
+}
+
+fn fund(
+    session: &Session<'_>,
+    account: Option<Address>,
+    wallet: &WalletChoice,
+    folder: &DevnetFolder,
+    named: DevnetProgram,
+) -> Result<Answer, CliError> {
+    let folder = network(session, folder)?;
+    let description = folder.must_run()?;
+    let account = match account {
+        Some(account) => account,
+        None => session.wallet(wallet, &session.config()?)?.address()?,
+    };
+    let program = program(session, named);
+    session.screen.while_doing("Sending money", || folder.fund(&program, account))?;
+    let network = Network::of(name(), description.entry(), Duration::from_secs(30))?;
+    let money = network.wait(session, "Asking the chain", network.chain.money(account))?;
+    let account = checksummed(&account);
+    let text = format!(
+        "{account} has {} in the wallet, and coins for gas.\nWho buys tasks pays them at the hub: strongroom account deposit AMOUNT",
+        Amount(money.rlc)
+    );
+    let json = json!({ "account": account, "rlc": money.rlc.to_string(), "coin_wei": money.coin.to_string() });
+    Ok(Answer::done(text, json))
+}
+
+fn add_image(session: &Session<'_>, image: &Path, folder: &DevnetFolder) -> Result<Answer, CliError> {
+    let folder = network(session, folder)?;
+    let images = folder.must_run()?.images.ok_or_else(|| DevnetError::NoPool { folder: folder.0.clone() })?;
+    let path = session.here(image);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let checksum = session.screen.while_doing("Copying the image", || {
+        let checksum = manifest_of(&path, None)?;
+        let digest = Digest::from_bytes(checksum.0);
+        add_to_layout(&images, &name, &source_of(&path), digest).map_err(CliError::Image)?;
+        Ok::<_, CliError>(checksum)
+    })?;
+    let text = format!(
+        "checksum  {checksum}\nThe network's pool can run it now. Next: strongroom app deploy --name {name} --image {}",
+        image.display()
+    );
+    Ok(Answer::done(text, json!({ "checksum": checksum.to_string(), "images": images.display().to_string() })))
 }
 
 fn status(session: &Session<'_>, folder: &DevnetFolder) -> Result<Answer, CliError> {

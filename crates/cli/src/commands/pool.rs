@@ -1,16 +1,17 @@
 //! `strongroom pool`: workerpools.
 
+use alloy_primitives::U256;
 use serde_json::json;
 use strongroom_market::Search;
-use strongroom_poco::orders::WorkerpoolOrder;
+use strongroom_poco::orders::{Order, WorkerpoolOrder};
 use strongroom_poco::{AssetKind, calls};
 use strongroom_protocol::Address;
 use strongroom_protocol::address::checksummed;
 
 use crate::amount::Amount;
-use crate::arguments::{NetworkChoice, PoolCommand, Signer};
-use crate::commands::Session;
-use crate::commands::order::{described, listing};
+use crate::arguments::{NetworkChoice, PoolCommand, PoolOffer, Signer};
+use crate::commands::order::{described, listing, publish};
+use crate::commands::{Session, pool_settings, random};
 use crate::error::CliError;
 use crate::network::Network;
 use crate::output::Answer;
@@ -20,6 +21,8 @@ pub(crate) fn run(session: &Session<'_>, command: PoolCommand) -> Result<Answer,
     match command {
         PoolCommand::Deploy { description, signer, network } => deploy(session, description, &signer, &network),
         PoolCommand::Show { workerpool, network } => show(session, workerpool, &network),
+        PoolCommand::Settings(wanted) => pool_settings::write(session, &wanted),
+        PoolCommand::Publish(offer) => offer_tasks(session, &offer),
     }
 }
 
@@ -83,4 +86,27 @@ fn show(session: &Session<'_>, workerpool: Option<Address>, network: &NetworkCho
         "orders": orders.iter().map(described).collect::<Vec<_>>(),
     });
     Ok(Answer::done(text, json))
+}
+
+fn offer_tasks(session: &Session<'_>, offer: &PoolOffer) -> Result<Answer, CliError> {
+    let config = session.config()?;
+    let network = Network::find(&config, &offer.network)?;
+    let market = network.market()?;
+    let wallet = network.signer(session, &config, &offer.signer)?;
+    let owned = network.must_own(AssetKind::Workerpool, offer.workerpool, wallet.address());
+    network.wait(session, "Asking the chain", owned)?;
+    let order = WorkerpoolOrder {
+        workerpool: offer.workerpool,
+        workerpoolprice: offer.price.0,
+        volume: U256::from(offer.volume),
+        tag: offer.tag.0,
+        category: U256::from(offer.category),
+        trust: U256::from(offer.trust),
+        apprestrict: offer.app.unwrap_or_default(),
+        datasetrestrict: offer.dataset.unwrap_or_default(),
+        requesterrestrict: offer.requester.unwrap_or_default(),
+        salt: random()?.into(),
+    };
+    let signed = order.sign(&network.domain(), wallet.key());
+    publish(session, &network, &market, &signed, &wallet)
 }

@@ -44,8 +44,8 @@ pub(crate) fn run(session: &Session<'_>, command: TaskCommand) -> Result<Answer,
         TaskCommand::Buy(buying) => buy::run(session, &buying),
         TaskCommand::List { requester, limit, wallet, network } => list(session, requester, limit, &wallet, &network),
         TaskCommand::Watch { id, network } => watch(session, &of(&network)?, id),
-        TaskCommand::Result { id, output, no_decrypt, private_key, signer, network } => {
-            let wanted = Wanted { output, no_decrypt, private_key };
+        TaskCommand::Result { id, output, unpack, no_decrypt, private_key, signer, network } => {
+            let wanted = Wanted { output, unpack, no_decrypt, private_key };
             result(session, &of(&network)?, id, &wanted, &signer)
         }
         TaskCommand::Explain { id, network } => explain(session, &of(&network)?, id),
@@ -281,6 +281,7 @@ fn list(
 /// What is wanted of a result.
 struct Wanted {
     output: Option<PathBuf>,
+    unpack: Option<PathBuf>,
     no_decrypt: bool,
     private_key: Option<PathBuf>,
 }
@@ -306,7 +307,8 @@ fn result(
     });
     let (task, results) = results?;
     let cid = locate(&results)?;
-    let output = session.here(wanted.output.clone().unwrap_or_else(|| format!("{task}.zip").into()));
+    let output = wanted.unpack.clone().or_else(|| wanted.output.clone());
+    let output = session.here(output.unwrap_or_else(|| format!("{task}.zip").into()));
     if output.symlink_metadata().is_ok() {
         return Err(CliError::FileExists { path: output });
     }
@@ -318,9 +320,12 @@ fn result(
     if decrypted {
         archive = opened(session, archive, wanted.private_key.as_deref(), signer, &output)?;
     }
-    let failed =
-        |error: tempfile::PersistError| CliError::File { doing: "write", path: output.clone(), source: error.error };
-    archive.persist_noclobber(&output).map_err(failed)?;
+    if wanted.unpack.is_some() {
+        result_file::unpack(archive.as_file_mut(), &output)?;
+    } else {
+        let failed = |source| CliError::File { doing: "write", path: output.clone(), source };
+        archive.persist_noclobber(&output).map_err(|error| failed(error.error))?;
+    }
     let words = match (encrypted, decrypted) {
         (true, true) => ", decrypted",
         (true, false) => ", still encrypted",

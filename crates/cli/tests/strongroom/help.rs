@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::home::Home;
 
-const COMMANDS: [&str; 68] = [
+const COMMANDS: [&str; 73] = [
     "",
     "wallet",
     "wallet create",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 68] = [
     "account withdraw",
     "app",
     "app init",
+    "app pack",
     "app deploy",
     "app show",
     "app publish",
@@ -46,6 +47,8 @@ const COMMANDS: [&str; 68] = [
     "pool",
     "pool deploy",
     "pool show",
+    "pool settings",
+    "pool publish",
     "order",
     "order sign",
     "order publish",
@@ -70,6 +73,8 @@ const COMMANDS: [&str; 68] = [
     "devnet up",
     "devnet down",
     "devnet status",
+    "devnet fund",
+    "devnet add-image",
     "devnet logs",
     "doctor",
     "man",

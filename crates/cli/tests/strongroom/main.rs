@@ -14,6 +14,8 @@ mod help;
 mod home;
 mod mistakes;
 mod orders;
+mod packing;
+mod pools;
 mod prompts;
 mod result_keys;
 mod secrets;

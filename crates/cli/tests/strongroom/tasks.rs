@@ -148,6 +148,21 @@ fn a_result_is_kept_only_when_it_is_the_file_that_the_chain_names() {
 }
 
 #[test]
+fn what_is_no_archive_is_not_unpacked_and_leaves_nothing() {
+    let content = "what the app left";
+    let cid = Cid::of(content.as_bytes(), AddAs::V0).unwrap();
+    let (stage, gateway) = (Stage::new(), StandInSms::start());
+    stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--ipfs-gateway", &gateway.url()]);
+    let (deal, _) = bought(&stage, 1, 3, &format!(r#"{{ "storage": "ipfs", "location": "/ipfs/{cid}" }}"#));
+    gateway.next(Scripted::Status(200, "", content.to_owned()));
+    let error = stage.run(&["task", "result", &deal, "--unpack", "result"]).ends_with(6).error();
+    assert!(error["remedy"].as_str().unwrap().contains("without --unpack"), "{error}");
+    assert!(!stage.home.path("result").exists());
+    std::fs::create_dir(stage.home.path("result")).unwrap();
+    stage.run(&["task", "result", &deal, "--unpack", "result"]).ends_with(5).error();
+}
+
+#[test]
 fn what_the_pool_says_is_told_and_ends_the_watching_when_it_has_given_up() {
     let (stage, pool) = (Stage::new(), StandInSms::start());
     stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--compass", &pool.url()]);

@@ -1,5 +1,5 @@
 // A small app: says what it was given, without giving it away.
-import { statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const {
@@ -8,7 +8,8 @@ const {
   // Whoever runs the app never sees these values. Never print them: the output becomes part of the result.
   IEXEC_APP_DEVELOPER_SECRET: developerSecret,
   IEXEC_REQUESTER_SECRET_1: requesterSecret,
-  IEXEC_DATASET_FILENAME: dataset,
+  // Set without a dataset too: then there is no such file.
+  IEXEC_DATASET_FILENAME: filename = "none",
 } = process.env;
 
 const lines = [
@@ -16,8 +17,9 @@ const lines = [
   `developer's secret: ${developerSecret ? "given" : "not given"}`,
   `requester's secret 1: ${requesterSecret ? "given" : "not given"}`,
 ];
-if (dataset) {
-  lines.push(`dataset: ${statSync(join(IEXEC_IN, dataset)).size} bytes`);
+const dataset = join(IEXEC_IN, filename);
+if (existsSync(dataset)) {
+  lines.push(`dataset: ${statSync(dataset).size} bytes`);
 }
 
 const result = join(IEXEC_OUT, "result.txt");
