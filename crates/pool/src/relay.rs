@@ -72,7 +72,10 @@ impl Relay {
             let destination = destination(&origin.origin, public_only)?;
             open(&origin.origin, format!("{number}.sock"), destination)?;
         }
-        fs::write(folder.join("origins"), lines)?;
+        // They read it too, whatever the umask of the pool is.
+        let list = folder.join("origins");
+        fs::write(&list, lines)?;
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o644))?;
         Ok(Self { _serving: serving })
     }
 }
