@@ -31,6 +31,11 @@ echo "$IEXEC_REQUESTER_SECRET_1" > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
 
+/// Has something to say to a contract.
+const CALLING_APP: &str = r#"printf '{"callback-data":"0x1234"}' > "$IEXEC_OUT/computed.json""#;
+/// Called with results; nobody is there, which the hub does not mind.
+const CALLBACK: Address = Address::repeat_byte(0xca);
+
 fn plain_dataset() -> Vec<u8> {
     (0..DATASET_BYTES).map(|index| (index.wrapping_mul(7) + index / 251).to_le_bytes()[0]).collect()
 }
@@ -151,15 +156,16 @@ async fn a_large_dataset_is_sold_to_one_app_and_everybody_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_apps_share_a_secret_and_a_bag_of_tasks_is_watched_to_its_end() {
+async fn two_apps_share_a_secret_a_contract_is_called_back_and_a_bag_of_tasks_is_watched_to_its_end() {
     let scene = Scene::new().await;
     scene.fund().await;
     let apps = [scene.app("first", SECRET_APP).await, scene.app("second", SECRET_APP).await];
+    let calling = scene.app("caller", CALLING_APP).await;
     let folder = scene.folder.path().join("requester");
     std::fs::create_dir(&folder).unwrap();
     tokio::task::block_in_place(|| {
         let mut developer = scene.session(SdkVersion::V9, DEVELOPER);
-        for app in apps {
+        for app in [apps[0], apps[1], calling] {
             publish(&mut developer, "App", &json!({ "app": app, "appprice": 0, "volume": 9, "tag": TAG }));
         }
         scene.publish_pool(9);
@@ -171,6 +177,10 @@ async fn two_apps_share_a_secret_and_a_bag_of_tasks_is_watched_to_its_end() {
             assert_eq!(fetched(&requester, &folder, &tasks[0]), "between-apps\n");
             the_pool_tells_of_the_task(&scene, &tasks[0]);
         }
+        let callback = CALLBACK.to_string();
+        let tasks = run_and_watch(&requester, calling, &["--workerpool", &pool, "--callback", &callback]);
+        let shown = requester.run(&["task", "show", &tasks[0]]).unwrap();
+        assert_eq!(shown["task"]["resultsCallback"], "0x1234", "{shown:#}");
         bag_of_tasks(&scene, apps[0]);
     });
 }
