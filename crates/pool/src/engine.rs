@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::cause::{Cause, Failure};
 use crate::lifecycle::{Event, Role, State};
 use crate::metrics::Metrics;
 use crate::outside::{Clock, DealView, Ledger, OutsideError, RunTasks, Services, with_causes};
@@ -177,16 +178,20 @@ impl Engine {
         // Whether this driver brought the task to the state it is in.
         let mut fresh = false;
         let mut pause = parts.patience.first_pause;
+        let mut last_trouble = None;
         while task.state.role().is_some_and(|role| roles.contains(&role)) {
             let (event, note) = match self.act(&task, fresh, &mut place).await {
                 Ok(Outcome::Happened(event, note)) => (event, note),
                 Ok(Outcome::Later) => return Ok(()),
-                Err(OutsideError::Refused(failure)) if task.state.is_hopeful() => given_up(failure),
+                Err(OutsideError::Refused(failure)) if task.state.is_hopeful() => {
+                    given_up(with_trouble(failure, last_trouble.as_ref()))
+                }
                 Err(trouble) => {
                     self.tell(&task, &trouble);
                     if let Some(failure) = self.pointless(&task, &trouble).await {
                         given_up(failure)
                     } else {
+                        last_trouble = Some(trouble);
                         tokio::time::sleep(pause).await;
                         pause = pause.saturating_mul(2).min(parts.patience.longest_pause);
                         continue;
@@ -198,7 +203,7 @@ impl Engine {
                 parts.metrics.wallets_can_pay();
             }
             task = parts.store.advance(id, from, event, note, parts.clock.now()).await?;
-            (fresh, pause) = (true, parts.patience.first_pause);
+            (fresh, pause, last_trouble) = (true, parts.patience.first_pause, None);
             if !matches!(task.state, State::Starting | State::Running) {
                 place = None;
             }
@@ -208,11 +213,11 @@ impl Engine {
     }
 
     /// Why it makes no sense to try again, if it makes none.
-    async fn pointless(&self, task: &Task, trouble: &OutsideError) -> Option<crate::cause::Failure> {
+    async fn pointless(&self, task: &Task, trouble: &OutsideError) -> Option<Failure> {
         let now = self.chain_time().await;
         (task.state.is_hopeful() && now > task.contribution_deadline).then(|| {
-            let message = format!("the contribution deadline passed; last trouble: {trouble}");
-            crate::cause::Failure::new(crate::cause::Cause::CONTRIBUTION_TIMEOUT, message)
+            let late = Failure::new(Cause::CONTRIBUTION_TIMEOUT, "the contribution deadline passed");
+            with_trouble(late, Some(trouble))
         })
     }
 
@@ -267,7 +272,17 @@ impl Engine {
     }
 }
 
-fn given_up(failure: crate::cause::Failure) -> (Event, Note) {
+/// A deadline passes because something did not work before.
+fn with_trouble(failure: Failure, last: Option<&OutsideError>) -> Failure {
+    match last {
+        Some(trouble) if failure.cause == Cause::CONTRIBUTION_TIMEOUT => {
+            Failure::new(failure.cause, format!("{}; last trouble: {trouble}", failure.message))
+        }
+        _ => failure,
+    }
+}
+
+fn given_up(failure: Failure) -> (Event, Note) {
     (Event::GivenUp, Note { facts: FactsLearned { failure: Some(failure), ..FactsLearned::default() }, link: None })
 }
 

@@ -209,7 +209,8 @@ fn failure_of(ended: &Ended) -> Failure {
         }
         HowEnded::Deadline => Failure::new(
             Cause::APP_COMPUTE_TIMEOUT,
-            said("the app ran longer than the category of the deal allows".to_owned()),
+            // An app that runs too long is ended by the guest, who says so.
+            said("the enclave took longer than the category of the deal allows for inputs, app and result".to_owned()),
         ),
         HowEnded::NotStarted(cause) => {
             Failure::new(Cause::TEE_PREPARATION_FAILED, format!("the enclave was not started: {cause}"))
