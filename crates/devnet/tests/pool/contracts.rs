@@ -16,7 +16,7 @@ use strongroom_protocol::contribution::contribution_message;
 use strongroom_protocol::snapshot::TaskStatus;
 use strongroom_protocol::{Address, DealId, SigningKey, TaskId};
 
-use crate::scene::wallet;
+use crate::scene::{key, wallet};
 use crate::support;
 
 const OWNER: usize = 1;
@@ -29,10 +29,6 @@ struct Ground {
     workerpool: Address,
     app: Address,
     contracts: Contracts,
-}
-
-fn key(index: usize) -> SigningKey {
-    SigningKey::from_bytes(&wallet(index).to_bytes().0).unwrap()
 }
 
 fn enclave() -> SigningKey {

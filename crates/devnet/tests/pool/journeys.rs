@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::scene::{ACTIVE, COMPLETED, FAILED, Order, Scene, UNSET};
 
-const GOOD: &str = r#"echo '{"callback-data":"0x0102"}' > $IEXEC_OUT/computed.json"#;
+/// Ends well.
+pub(crate) const GOOD: &str = r#"echo '{"callback-data":"0x0102"}' > $IEXEC_OUT/computed.json"#;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,15 @@
 mod support;
 
 mod contracts;
+mod crashes;
+mod datasets;
+mod door;
+mod failures;
+mod halves;
+mod isolation;
 mod journeys;
 mod load;
+mod outages;
 mod results;
 mod scene;
+mod watching;

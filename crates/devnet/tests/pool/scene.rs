@@ -1,17 +1,18 @@
 //! A network with everybody who takes part in it: the service, the pool, an app, its owner, a buyer.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::io::{self, Cursor, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolEvent as _;
 use serde_json::Value;
 use strongroom_devnet::content_store::ContentStore;
 use strongroom_devnet::contracts::Hub;
 use strongroom_devnet::market::{Offered, Purchase, tag};
-use strongroom_devnet::pool::{Pool, PoolOptions};
+use strongroom_devnet::pool::{Half, Pool, PoolOptions};
 use strongroom_devnet::resources::App;
 use strongroom_devnet::result_proxy::ResultProxy;
 use strongroom_devnet::simulated::SimulatedTrust;
@@ -20,7 +21,7 @@ use strongroom_devnet::tasks::task_id;
 use strongroom_devnet::whole::measured;
 use strongroom_devnet::{Devnet, development_accounts};
 use strongroom_oci::ImageBuilder;
-use strongroom_protocol::UnixSeconds;
+use strongroom_protocol::{SigningKey, UnixSeconds};
 use strongroom_simulator::Simulator;
 use tempfile::TempDir;
 
@@ -29,8 +30,8 @@ use crate::support;
 /// Accounts of the network by what they do.
 pub(crate) const OWNER: usize = 1;
 pub(crate) const REQUESTER: usize = 2;
-const SCHEDULER: usize = 3;
-const WORKER: usize = 4;
+pub(crate) const SCHEDULER: usize = 3;
+pub(crate) const WORKER: usize = 4;
 /// Called with results; nobody is there, which the hub does not mind.
 const CALLBACK: Address = Address::repeat_byte(0xca);
 /// How long a task may take to come to its end. It needs about a second; a loaded machine needs more.
@@ -47,18 +48,35 @@ pub(crate) const XS: u64 = 0;
 pub(crate) struct Scene {
     pub(crate) network: Devnet,
     pub(crate) sms: Sms,
+    /// The pool, or its scheduler where the halves are two programs.
     pub(crate) pool: Pool,
+    /// The worker, where it is a program of its own.
+    pub(crate) worker: Option<Pool>,
     /// Where datasets and results are.
     pub(crate) store: ContentStore,
-    _proxy: ResultProxy,
+    pub(crate) proxy: ResultProxy,
     workerpool: Address,
     images: PathBuf,
-    salt: AtomicU8,
     /// Taken by whoever sends as an account that others send as too.
-    buying: tokio::sync::Mutex<()>,
+    pub(crate) buying: tokio::sync::Mutex<()>,
     /// Serves store and proxy for all tests that share the scene; each has a runtime of its own.
     serving: Option<tokio::runtime::Runtime>,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// What a scene is like.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    /// Enclaves at once.
+    pub(crate) places: u32,
+    /// Whether scheduler and worker are two programs.
+    pub(crate) halves: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { places: 4, halves: false }
+    }
 }
 
 /// What is bought.
@@ -82,6 +100,10 @@ impl Order<'_> {
 
 pub(crate) fn wallet(index: usize) -> PrivateKeySigner {
     development_accounts()[index].signer()
+}
+
+pub(crate) fn key(index: usize) -> SigningKey {
+    SigningKey::from_bytes(&wallet(index).to_bytes().0).unwrap()
 }
 
 /// A port that is free now: a service that is started again keeps its address.
@@ -111,6 +133,10 @@ impl Scene {
     }
 
     pub(crate) async fn new() -> Self {
+        Self::with(Setting::default()).await
+    }
+
+    pub(crate) async fn with(setting: Setting) -> Self {
         // Only the first of the tests in this process can; the choice is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let network = support::devnet().await;
@@ -126,17 +152,6 @@ impl Scene {
         let measured = measured(&std::fs::read(&guest).unwrap());
         let now = UnixSeconds(u64::try_from(jiff::Timestamp::now().as_second()).unwrap());
         let trust = SimulatedTrust::write(&trusted, &Simulator::from_seed([0; 32]), &[("guest", &measured)], now);
-        let sms_folder = folder.path().join("sms");
-        std::fs::create_dir(&sms_folder).unwrap();
-        let mut sms_options = SmsOptions::new(support::program("strongroom-sms", "strongroom-sms"), sms_folder);
-        sms_options.port = free_port();
-        sms_options.simulated = Some(trust.unwrap());
-        let (network, sms) = tokio::task::spawn_blocking(move || {
-            let sms = Sms::start(&network, sms_options).unwrap();
-            (network, sms)
-        })
-        .await
-        .unwrap();
         for name in ["pool", "content"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -148,6 +163,18 @@ impl Scene {
             (store, proxy)
         });
         let (store, proxy) = started.await.unwrap();
+        let sms_folder = folder.path().join("sms");
+        std::fs::create_dir(&sms_folder).unwrap();
+        let mut sms_options = SmsOptions::new(support::program("strongroom-sms", "strongroom-sms"), sms_folder);
+        sms_options.port = free_port();
+        sms_options.simulated = Some(trust.unwrap());
+        sms_options.gateway = Some(store.url());
+        let (network, sms) = tokio::task::spawn_blocking(move || {
+            let sms = Sms::start(&network, sms_options).unwrap();
+            (network, sms)
+        })
+        .await
+        .unwrap();
         let options = PoolOptions {
             program: support::program("strongroom-pool", "strongroom-pool"),
             guest,
@@ -160,13 +187,18 @@ impl Scene {
             result_proxy: Some(proxy.url()),
             gateways: vec![store.url()],
             images: vec![images.clone()],
-            places: 4,
+            places: setting.places,
             port: 0,
             log_filter: "info,strongroom_pool=debug".to_owned(),
         };
-        let (network, pool) = tokio::task::spawn_blocking(move || {
-            let pool = Pool::start(&network, &options).unwrap();
-            (network, pool)
+        let (network, pool, worker) = tokio::task::spawn_blocking(move || {
+            let half = |half| Pool::start_half(&network, &options, half).unwrap();
+            let (pool, worker) = if setting.halves {
+                (half(Half::Scheduler), Some(half(Half::Worker)))
+            } else {
+                (Pool::start(&network, &options).unwrap(), None)
+            };
+            (network, pool, worker)
         })
         .await
         .unwrap();
@@ -174,21 +206,32 @@ impl Scene {
             network,
             sms,
             pool,
+            worker,
             store,
-            _proxy: proxy,
+            proxy,
             workerpool,
             images,
-            salt: AtomicU8::new(1),
             buying: tokio::sync::Mutex::default(),
             serving: Some(serving),
-            _folder: folder,
+            folder,
         }
     }
 
     /// An app that runs this shell script, registered on chain with the digest of its image.
     pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
+        self.app_with(name, script, |_| Ok(())).await
+    }
+
+    /// As [`Self::app`], with what `add` puts into its image besides.
+    pub(crate) async fn app_with(
+        &self,
+        name: &str,
+        script: &str,
+        add: impl FnOnce(&mut ImageBuilder) -> io::Result<()>,
+    ) -> Address {
         let mut image = ImageBuilder::default();
         image.host_shell().unwrap();
+        add(&mut image).unwrap();
         image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
         image.entrypoint(["/bin/sh", "/app.sh"]);
         let digest = image.write_layout(&self.images, name).unwrap();
@@ -226,7 +269,8 @@ impl Scene {
         if order.callback {
             purchase.callback = CALLBACK;
         }
-        purchase.salt = B256::with_last_byte(self.salt.fetch_add(1, Ordering::SeqCst));
+        // Random, because sandboxes are named after tasks: those of two networks on one machine must not have the same ids.
+        getrandom::fill(&mut purchase.salt.0).unwrap();
         let chain = self.network.chain().unwrap();
         // Transactions of one account, one after the other.
         let _turn = self.buying.lock().await;
@@ -260,6 +304,44 @@ impl Scene {
             assert!(begun.elapsed() < PATIENCE, "{model:#}\n{}", self.pool.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The file `name` of the result that the chain says a completed task has.
+    pub(crate) async fn result_file(&self, task: B256, name: &str) -> String {
+        let on_chain = self.network.chain().unwrap().task(task).await.unwrap();
+        let link: Value = serde_json::from_slice(&on_chain.results).unwrap();
+        let cid = link["location"].as_str().unwrap().strip_prefix("/ipfs/").unwrap().parse().unwrap();
+        let archive = self.store.files().get(cid).unwrap().unwrap();
+        let mut zip = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
+        let mut text = String::new();
+        zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Starts the pool again with other settings: `change` gets all of them.
+    pub(crate) fn change_pool(&mut self, change: impl FnOnce(&mut toml::Table)) {
+        let text = std::fs::read_to_string(self.pool.settings()).unwrap();
+        let mut settings = text.parse().unwrap();
+        change(&mut settings);
+        std::fs::write(self.pool.settings(), toml::to_string(&settings).unwrap()).unwrap();
+        tokio::task::block_in_place(|| self.pool.restart().unwrap());
+    }
+
+    /// Folder of everything that the services and the pool keep.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How often a task was initialised, contributed to, finalised and claimed on chain.
+    pub(crate) async fn times_on_chain(&self, task: B256) -> [usize; 4] {
+        let events = self.network.chain().unwrap().task_events(task).await.unwrap();
+        [
+            Hub::TaskInitialize::SIGNATURE_HASH,
+            Hub::TaskContribute::SIGNATURE_HASH,
+            Hub::TaskFinalize::SIGNATURE_HASH,
+            Hub::TaskClaimed::SIGNATURE_HASH,
+        ]
+        .map(|wanted| events.iter().filter(|event| **event == wanted).count())
     }
 
     /// Status number and callback bytes of a task on chain.
