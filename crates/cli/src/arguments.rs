@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use strongroom_attest::EvidenceKind;
-use strongroom_protocol::address::{ParseAddressError, parse_checked};
-use strongroom_protocol::{Address, RequesterSecretName, UnixSeconds};
+use strongroom_protocol::address::parse_checked;
+use strongroom_protocol::{Address, B256, RequesterSecretName, UnixSeconds};
 use url::Url;
 
 use crate::chains::ChainName;
@@ -508,8 +508,22 @@ fn report_data(text: &str) -> Result<[u8; 64], &'static str> {
     Ok(bytes)
 }
 
-fn address(text: &str) -> Result<Address, ParseAddressError> {
-    parse_checked(text)
+/// What stands on a command line in place of a variable that is not set.
+const EMPTY: &str = "it is empty; a variable in its place may not be set";
+
+fn address(text: &str) -> Result<Address, String> {
+    if text.is_empty() {
+        return Err(EMPTY.to_owned());
+    }
+    parse_checked(text).map_err(|error| error.to_string())
+}
+
+/// Ids of tasks and deals, hashes of orders.
+fn id(text: &str) -> Result<B256, &'static str> {
+    if text.is_empty() {
+        return Err(EMPTY);
+    }
+    text.parse().map_err(|_| "ids and hashes are 0x and 64 hex digits; check that it was copied whole")
 }
 
 #[cfg(test)]
@@ -530,6 +544,17 @@ mod tests {
         for text in ["", "now", "-1", "2025-07-19", "2025-07-19T04:40:00", "1969-12-31T23:59:59Z"] {
             assert!(time(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_variable_that_is_not_set_leaves_is_told_as_such() {
+        for command in [&["app", "show"][..], &["task", "explain"][..], &["dataset", "revoke", "--order"][..]] {
+            let words = [&["strongroom"], command, &[""]].concat();
+            let error = Arguments::try_parse_from(words).unwrap_err().to_string();
+            assert!(error.contains("a variable in its place may not be set"), "{error}");
+        }
+        let error = Arguments::try_parse_from(["strongroom", "task", "watch", "0x12"]).unwrap_err().to_string();
+        assert!(error.contains("0x and 64 hex digits"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueHint};
 use strongroom_protocol::{Address, B256};
 
 use super::app::checksum;
-use super::{NetworkChoice, Push, Service, Signer, TagWord, address};
+use super::{NetworkChoice, Push, Service, Signer, TagWord, address, id};
 use crate::amount::Amount;
 
 #[derive(Debug, Subcommand)]
@@ -59,7 +59,7 @@ where the iexec CLI has them too. Nothing that exists is overwritten.")]
         #[arg(value_parser = address)]
         dataset: Address,
         /// Only the order with this hash [default: every open order in the book]
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = id)]
         order: Option<B256>,
         #[command(flatten)]
         signer: Signer,

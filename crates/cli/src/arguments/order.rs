@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use strongroom_protocol::{Address, B256};
 
-use super::{NetworkChoice, Signer, TagWord, address};
+use super::{NetworkChoice, Signer, TagWord, address, id};
 use crate::amount::Amount;
 
 /// The four kinds of orders.
@@ -58,16 +58,16 @@ pub(crate) enum OrderCommand {
         #[arg(long, value_name = "FILE", default_value = "orders.json", value_hint = ValueHint::FilePath)]
         file: PathBuf,
         /// Hash of an app order in the book
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = id)]
         app: Option<B256>,
         /// Hash of a dataset order in the book
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = id)]
         dataset: Option<B256>,
         /// Hash of a workerpool order in the book
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = id)]
         workerpool: Option<B256>,
         /// Hash of a request order in the book
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = id)]
         request: Option<B256>,
         #[command(flatten)]
         signer: Signer,
@@ -88,7 +88,7 @@ pub(crate) struct OrderSource {
     #[command(flatten)]
     pub(crate) file: OrderFile,
     /// Hash of an order in the book, instead of a file
-    #[arg(long, value_name = "HASH", conflicts_with = "file")]
+    #[arg(long, value_name = "HASH", value_parser = id, conflicts_with = "file")]
     pub(crate) order: Option<B256>,
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueHint};
 use strongroom_protocol::{Address, B256};
 use url::Url;
 
-use super::{NamedSecret, NetworkChoice, PasswordSource, Service, Signer, TagWord, WalletChoice, address};
+use super::{NamedSecret, NetworkChoice, PasswordSource, Service, Signer, TagWord, WalletChoice, address, id};
 use crate::amount::Amount;
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +33,7 @@ Parameters of a deal are public for ever: arguments and input files must hold no
     /// Watch tasks until they are over
     Watch {
         /// Id of a task, or of a deal for all its tasks
+        #[arg(value_parser = id)]
         id: B256,
         #[command(flatten)]
         network: NetworkChoice,
@@ -40,6 +41,7 @@ Parameters of a deal are public for ever: arguments and input files must hold no
     /// Download the result of a task, and decrypt it if it is encrypted for the wallet
     Result {
         /// Id of the task, or of a deal with one task
+        #[arg(value_parser = id)]
         id: B256,
         /// Where to write the archive [default: ID.zip here]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -61,6 +63,7 @@ Parameters of a deal are public for ever: arguments and input files must hold no
     /// Say where a task is and why, and what can be done
     Explain {
         /// Id of a task, or of a deal for all its tasks
+        #[arg(value_parser = id)]
         id: B256,
         #[command(flatten)]
         network: NetworkChoice,
@@ -68,6 +71,7 @@ Parameters of a deal are public for ever: arguments and input files must hold no
     /// Get the money back for tasks that were not done in time
     Claim {
         /// Id of a task, or of a deal for all its tasks
+        #[arg(value_parser = id)]
         id: B256,
         #[command(flatten)]
         signer: Signer,
