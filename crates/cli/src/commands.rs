@@ -10,6 +10,7 @@ pub(crate) mod dataset;
 pub(crate) mod devnet;
 pub(crate) mod doctor;
 pub(crate) mod evidence;
+pub(crate) mod journal;
 pub(crate) mod manual;
 pub(crate) mod order;
 pub(crate) mod pack;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use strongroom_client::ServiceError;
 use strongroom_content::dataset::{DatasetError, DatasetKeyError};
 use strongroom_market::MarketError;
 use strongroom_oci::ImageError;
@@ -52,6 +53,17 @@ pub(crate) enum CliError {
     /// The call to the SMS.
     #[error(transparent)]
     Sms(#[from] SmsError),
+    /// A call of `/v1`, which only Strongroom services have.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The SMS says that it serves something else.
+    #[error("the SMS serves chain {served}, not {wanted}, or another hub")]
+    OtherDeployment {
+        /// Number of its chain.
+        served: u64,
+        /// Number of the network's chain.
+        wanted: u64,
+    },
     /// The key for results.
     #[error(transparent)]
     ResultKey(#[from] ResultKeyError),

@@ -1,6 +1,7 @@
 //! How the program ends: each error has an exit code and, where a person can do something, a remedy. The one place that
 //! decides it, without a catch-all arm, so that a new error must choose.
 
+use strongroom_client::ServiceError;
 use strongroom_market::MarketError;
 use strongroom_poco::{ChainError, CheckError, SendError};
 
@@ -91,6 +92,10 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         CliError::Input(error) => input(error),
         CliError::SmsUrl(error) => sms_url(error),
         CliError::Sms(error) => sms(error),
+        CliError::Service(error) => service(error),
+        CliError::OtherDeployment { .. } => {
+            Explanation::new(Exit::Invalid, "name the SMS of this network: strongroom chain show, or --sms URL")
+        }
         CliError::ResultKey(error) => result_key(error),
         CliError::Inspect(error) => inspect(error),
         CliError::NotAPrivateKey => {
@@ -297,7 +302,8 @@ fn files(error: &CliError) -> Explanation {
         }
         CliError::NotPackable { .. } => Explanation::new(
             Exit::Invalid,
-            "begin a script with #!/bin/sh; build the image of anything else: docker buildx build -o type=oci,dest=FOLDER.oci,tar=false …",
+            "name a program, or a script that begins with #!/bin/sh; build the image of anything else: docker buildx build -o \
+             type=oci,dest=FOLDER.oci,tar=false …",
         ),
         _ => Explanation::new(Exit::Usage, "of IPFS, only ids that begin with Qm come out again: ipfs cid format -v 0"),
     }
@@ -369,7 +375,8 @@ fn config(error: &ConfigError) -> Explanation {
         ConfigError::Project(error) => project(error),
         ConfigError::NoChain => Explanation::new(
             Exit::Usage,
-            "name one with --chain, or for good: strongroom chain use NAME (strongroom chain list shows them)",
+            "name one with --chain, or for good: strongroom chain use NAME (strongroom chain list shows them); or start one here: \
+             strongroom devnet up",
         ),
         ConfigError::UnknownChain { known, .. } => {
             let known: Vec<_> = known.iter().map(ChainName::as_str).collect();
@@ -465,6 +472,28 @@ fn sms_url(error: &SmsUrlError) -> Explanation {
             Exit::Invalid,
             "use https://; in a closed test network, describe it with: strongroom chain add --danger-plain-http",
         ),
+    }
+}
+
+fn service(error: &ServiceError) -> Explanation {
+    match error {
+        ServiceError::Setup { .. } | ServiceError::Unreachable { .. } => {
+            Explanation::new(Exit::Trouble, "check the network's SMS with strongroom chain show, and that it runs")
+        }
+        ServiceError::Trouble { .. } => Explanation::new(Exit::Trouble, "try again later"),
+        ServiceError::Refused { status: 404, code, .. } if code == "no-task" => {
+            Explanation::new(Exit::NotFound, "check the id and the network (--chain)")
+        }
+        ServiceError::Refused { status: 404, .. } => {
+            Explanation::new(Exit::NotFound, "this SMS keeps no journal; only a Strongroom service does")
+        }
+        ServiceError::Refused { status: 401, .. } => Explanation::new(Exit::Trouble, "set this machine's clock"),
+        ServiceError::Refused { .. } => {
+            Explanation::new(Exit::Refused, "choose the wallet of somebody who has a part in it with --wallet")
+        }
+        ServiceError::Unexpected { .. } | ServiceError::Answer(_) => {
+            Explanation::new(Exit::Trouble, "do not trust it: ask the service's operator, and keep the answer")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,22 @@ impl Service {
         let url = self.url("/v1/identity");
         let answer = self.http.get(url.clone()).timeout(TIMEOUT).send().await;
         self.json(url, answer).await
+    }
+
+    /// What stands at `path` for whoever signed `authorization`.
+    pub(crate) async fn get_signed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        authorization: &str,
+    ) -> Result<T, ServiceError> {
+        let url = self.url(path);
+        let request = self.http.get(url.clone()).header(AUTHORIZATION, authorization).timeout(TIMEOUT);
+        self.json(url, request.send().await).await
+    }
+
+    /// An answer of `path` that the protocol does not know.
+    pub(crate) fn unexpected(&self, path: &str, reason: String) -> ServiceError {
+        ServiceError::Unexpected { url: self.url(path), reason }
     }
 
     /// Asks for the secrets of a session. The answer is not believed yet.

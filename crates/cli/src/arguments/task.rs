@@ -60,6 +60,19 @@ Parameters of a deal are public for ever: arguments and input files must hold no
         #[command(flatten)]
         network: NetworkChoice,
     },
+    /// Show what the SMS decided about a task and which secrets it opened, for the parties of the task
+    #[command(after_help = "\
+Every entry is checked against its own bytes, and each against the one before it where they are
+neighbours. Keep the hashes: an operator who shows another journal later is found out.")]
+    Journal {
+        /// Id of the task
+        #[arg(value_parser = id)]
+        id: B256,
+        #[command(flatten)]
+        signer: Signer,
+        #[command(flatten)]
+        service: Service,
+    },
     /// Say where a task is and why, and what can be done
     Explain {
         /// Id of a task, or of a deal for all its tasks

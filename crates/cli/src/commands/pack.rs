@@ -46,6 +46,9 @@ pub(crate) fn pack(
     if folder.symlink_metadata().is_ok() {
         return Err(CliError::FileExists { path: folder });
     }
+    if path.is_dir() {
+        return Err(CliError::NotPackable { path });
+    }
     let bytes = fs::read(&path).map_err(failed)?;
     let kind = kind_of(&bytes).ok_or_else(|| CliError::NotPackable { path: path.clone() })?;
     let mut image = ImageBuilder::default();

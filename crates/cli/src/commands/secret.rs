@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use strongroom_protocol::address::checksummed;
 use strongroom_protocol::{Address, RequesterSecretName, SecretId, SigningKey, challenge};
 
+use url::Url;
+
 use crate::arguments::{Push, Service, WalletChoice};
 use crate::chains::{ChainEntry, ChainName, check_sms_url};
 use crate::commands::Session;
@@ -147,6 +149,16 @@ impl Target {
         json["wallet"] = checksummed(&by.address()).into();
         let done = if updated { "was replaced" } else { "is stored" };
         Answer::done(format!("{} {done} by {}.", capitalised(&describe(id)), self.chain.sms), json)
+    }
+
+    /// Where it answers.
+    pub(crate) fn sms(&self) -> &Url {
+        &self.chain.sms
+    }
+
+    /// The contracts of its chain.
+    pub(crate) fn hub(&self) -> Address {
+        self.chain.hub
     }
 
     /// The number of its chain.

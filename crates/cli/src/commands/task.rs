@@ -15,7 +15,7 @@ use strongroom_protocol::{Address, B256, DealId, TaskId, UnixSeconds};
 
 use crate::arguments::{NetworkChoice, Signer, TaskCommand, WalletChoice};
 use crate::commands::dataset::beside;
-use crate::commands::{Session, buy};
+use crate::commands::{Session, buy, journal};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::ipfs;
@@ -48,6 +48,7 @@ pub(crate) fn run(session: &Session<'_>, command: TaskCommand) -> Result<Answer,
             let wanted = Wanted { output, unpack, no_decrypt, private_key };
             result(session, &of(&network)?, id, &wanted, &signer)
         }
+        TaskCommand::Journal { id, signer, service } => journal::run(session, id.into(), &signer, &service),
         TaskCommand::Explain { id, network } => explain(session, &of(&network)?, id),
         TaskCommand::Claim { id, signer, network } => claim(session, &of(&network)?, id, &signer),
     }
@@ -382,7 +383,8 @@ fn explain(session: &Session<'_>, network: &Network, id: B256) -> Result<Answer,
     let mut text = Vec::new();
     for (position, ((index, task), standing)) in subject.tasks.iter().zip(&standings).take(LISTED_TASKS).enumerate() {
         let word = words.get(position).and_then(Option::as_ref);
-        let (reason, remedy) = reason(&subject, *task, *standing, now);
+        let given_up = word.is_some_and(|word| word.status == GIVEN_UP);
+        let (reason, remedy) = reason(&subject, *task, *standing, now, given_up);
         text.push(format!("task {index}  {task}  {}\n  {reason}", standing.as_str()));
         text.extend(word.map(|word| format!("  The pool says: {}", spoken(word))));
         let label = if *standing == Standing::Completed { "next" } else { "remedy" };
@@ -410,10 +412,20 @@ fn spoken(word: &Word) -> String {
 }
 
 /// Why a task is where it is, and what can be done.
-fn reason(subject: &Subject, task: TaskId, standing: Standing, now: UnixSeconds) -> (String, Option<String>) {
+fn reason(
+    subject: &Subject,
+    task: TaskId,
+    standing: Standing,
+    now: UnixSeconds,
+    given_up: bool,
+) -> (String, Option<String>) {
     let (contribution, last) = (subject.contribution_deadline(), subject.final_deadline());
     let claim = format!("strongroom task claim {}", subject.details.deal.id);
     let later = format!("wait; from {} on the money can come back: {claim}", date(last));
+    if given_up && !standing.is_over() {
+        let again = format!("mend the cause and buy again; from {} on the money can come back: {claim}", date(last));
+        return ("The pool has given it up.".to_owned(), Some(again));
+    }
     match standing {
         Standing::Completed => {
             ("It is done, and the pool is paid.".to_owned(), Some(format!("strongroom task result {task}")))

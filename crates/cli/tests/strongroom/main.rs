@@ -12,6 +12,7 @@ mod evidence;
 mod health;
 mod help;
 mod home;
+mod journals;
 mod mistakes;
 mod orders;
 mod packing;

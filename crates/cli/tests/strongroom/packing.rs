@@ -47,7 +47,9 @@ fn what_needs_more_than_libraries_is_not_packed() {
     let error = home.run(&["app", "pack", "app.py", "--json"]).ends_with(6).error();
     assert!(error["remedy"].as_str().unwrap().contains("docker buildx build"), "{error}");
     assert!(!home.path("app.oci").exists());
-    home.run(&["app", "pack", "nothing", "--json"]).ends_with(6).error();
+    for path in ["nothing", "."] {
+        home.run(&["app", "pack", path, "--output", "app.oci", "--json"]).ends_with(6).error();
+    }
 }
 
 #[test]

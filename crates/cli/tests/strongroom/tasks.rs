@@ -177,6 +177,10 @@ fn what_the_pool_says_is_told_and_ends_the_watching_when_it_has_given_up() {
     let answer = stage.run(&["task", "explain", &deal]).ends_with(0).json();
     assert_eq!(answer["tasks"][0]["pool"]["status"], "RUNNING");
     says(json!({ "currentStatus": "FAILED", "cause": "APP_COMPUTE_FAILED", "message": "exit \u{1b}code 3" }));
+    let answer = stage.run(&["task", "explain", &deal]).ends_with(0).json();
+    assert_eq!(answer["tasks"][0]["reason"], "The pool has given it up.");
+    assert!(answer["tasks"][0]["remedy"].as_str().unwrap().contains("buy again"), "{answer}");
+    says(json!({ "currentStatus": "FAILED", "cause": "APP_COMPUTE_FAILED", "message": "exit \u{1b}code 3" }));
     let ran = stage.home.run(&["task", "watch", &deal]);
     let line = format!("{task}  ACTIVE  (pool: FAILED, APP_COMPUTE_FAILED, exit code 3)");
     assert!(ran.ends_with(1).stdout.contains(&line), "{ran:?}");

@@ -8,7 +8,7 @@ use strongroom_devnet::home::{Answer, DONE, Home, REFUSED};
 use strongroom_devnet::whole::POOL_OWNER;
 use strongroom_oci::Digest;
 
-use crate::scene::{DATA_OWNER, DEVELOPER, REQUESTER, Scene, wallet};
+use crate::scene::{DATA_OWNER, DEVELOPER, REQUESTER, STRANGER, Scene, wallet};
 use crate::support;
 use crate::tools::{Encrypted, Tool, Wanted};
 
@@ -24,7 +24,7 @@ impl Strongroom {
         std::fs::create_dir(&folder).unwrap();
         let home = Home::new(support::program("strongroom-cli", "strongroom"), folder).unwrap();
         home.use_whole_network(&scene.network, &scene.whole).unwrap();
-        for who in [DEVELOPER, DATA_OWNER, REQUESTER, POOL_OWNER] {
+        for who in [DEVELOPER, DATA_OWNER, REQUESTER, POOL_OWNER, STRANGER] {
             home.import_wallet(&name(who), &wallet(who)).unwrap();
         }
         Self { home, workerpool: scene.whole.workerpool.to_string() }
@@ -32,6 +32,11 @@ impl Strongroom {
 
     fn answer(&self, who: usize, command: &[&str], input: &str) -> Answer {
         self.home.run(&[command, &["--wallet", &name(who)]].concat(), input.as_bytes()).unwrap()
+    }
+
+    /// What the service recorded about a task, as somebody sees it: the answer, and its exit code.
+    pub(crate) fn journal(&self, who: usize, task: &str) -> Answer {
+        self.answer(who, &["task", "journal", task], "")
     }
 
     #[track_caller]

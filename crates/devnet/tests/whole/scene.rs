@@ -20,6 +20,8 @@ use crate::support;
 pub(crate) const DEVELOPER: usize = 1;
 pub(crate) const DATA_OWNER: usize = 2;
 pub(crate) const REQUESTER: usize = 3;
+/// Has no part in anything.
+pub(crate) const STRANGER: usize = 4;
 /// What the pool asks for a task, in nRLC.
 pub(crate) const POOL_PRICE: u64 = 100;
 /// What requester, pool owner and worker have at the hub in the beginning, in nRLC.

@@ -4,12 +4,14 @@
 use std::fmt::Write as _;
 
 use alloy_primitives::U256;
+use serde_json::Value;
 use strongroom_devnet::contracts::Rlc;
+use strongroom_devnet::home::{DONE, REFUSED};
 
 use crate::archive::unpacked;
 use crate::by_iexec::Iexec;
 use crate::by_strongroom::Strongroom;
-use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, wallet};
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, wallet};
 use crate::tools::{Tool, Wanted};
 
 const APP_PRICE: u64 = 3;
@@ -34,7 +36,8 @@ struct Roles<'a> {
     fetch: &'a dyn Tool,
 }
 
-fn play(scene: &Scene, roles: &Roles<'_>) {
+/// Gives the id of the task that was bought.
+fn play(scene: &Scene, roles: &Roles<'_>) -> String {
     // The developer.
     let layout = scene.folder.path().join("image");
     let checksum = scene.image("adder", APP, &layout);
@@ -77,6 +80,7 @@ fn play(scene: &Scene, roles: &Roles<'_>) {
     roles.deploy.revoke(dataset);
     assert!(refused(app).contains("dataset"), "{}", refused(app));
     assert_eq!(scene.stake(REQUESTER), stakes[0], "nothing was bought");
+    task
 }
 
 /// A network where everybody has what they need, the requester some RLC in the wallet besides.
@@ -94,7 +98,20 @@ async fn the_story_with_strongroom_alone() {
     let scene = ground().await;
     tokio::task::block_in_place(|| {
         let tool = Strongroom::new(&scene);
-        play(&scene, &Roles { deploy: &tool, push: &tool, offer: &tool, buy: &tool, fetch: &tool });
+        let task = play(&scene, &Roles { deploy: &tool, push: &tool, offer: &tool, buy: &tool, fetch: &tool });
+        // Whoever has a part in the task sees what was opened for it; nobody else does.
+        for who in [DEVELOPER, DATA_OWNER, REQUESTER] {
+            let journal = tool.journal(who, &task);
+            assert_eq!(journal.code, DONE, "{journal:?}");
+            let [entry] = journal.json["entries"].as_array().unwrap().as_slice() else { panic!("{journal:?}") };
+            assert_eq!(entry["outcome"], "granted", "{entry:#}");
+            let kind = |secret: &Value| secret["kind"].as_str().unwrap().to_owned();
+            let kinds: Vec<_> = entry["secrets"].as_array().unwrap().iter().map(kind).collect();
+            for expected in ["app", "dataset", "requester", "account"] {
+                assert!(kinds.iter().any(|kind| kind == expected), "{expected}: {entry:#}");
+            }
+        }
+        assert_eq!(tool.journal(STRANGER, &task).code, REFUSED);
     });
 }
 
