@@ -60,6 +60,22 @@ pub struct Api {
     pub salt: [u8; 32],
 }
 
+/// Version, counters, health.
+fn for_operators() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/version", get(|| async { env!("CARGO_PKG_VERSION") }))
+        .route("/metrics", get(metrics))
+        .route("/actuator/prometheus", get(metrics))
+        .route("/actuator/health", get(health))
+}
+
+fn with_fallback(routes: Router<Arc<Api>>, api: Arc<Api>) -> Router {
+    routes
+        .fallback(|| async { Problem(StatusCode::NOT_FOUND, "no such page") })
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), cors))
+        .with_state(api)
+}
+
 /// An answer that is not what was asked for.
 struct Problem(StatusCode, &'static str);
 
@@ -73,19 +89,18 @@ impl Api {
     /// The routes.
     pub fn router(self) -> Router {
         let api = Arc::new(self);
-        Router::new()
+        let tasks = Router::new()
             .route("/tasks/logs/challenge", get(challenge))
             .route("/tasks/{task}", get(task))
             .route("/tasks/{task}/logs", get(logs))
             .route("/tasks/{task}/replicates/{wallet}", get(replicate))
-            .route("/tasks/{task}/replicates/{wallet}/logs", get(replicate_logs))
-            .route("/version", get(|| async { env!("CARGO_PKG_VERSION") }))
-            .route("/metrics", get(metrics))
-            .route("/actuator/prometheus", get(metrics))
-            .route("/actuator/health", get(health))
-            .fallback(|| async { Problem(StatusCode::NOT_FOUND, "no such page") })
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), cors))
-            .with_state(api)
+            .route("/tasks/{task}/replicates/{wallet}/logs", get(replicate_logs));
+        with_fallback(tasks.merge(for_operators()), api)
+    }
+
+    /// The routes of a worker without scheduler: nothing about tasks.
+    pub fn router_of_worker(self) -> Router {
+        with_fallback(for_operators(), Arc::new(self))
     }
 
     async fn model(&self, task: &str) -> Result<(TaskId, Value), Problem> {

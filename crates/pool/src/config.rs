@@ -249,6 +249,10 @@ pub struct WorkerConfig {
     /// File with its password.
     #[serde(deserialize_with = "optional_path")]
     pub password_file: Option<PathBuf>,
+    /// Interface of metrics and health.
+    pub address: IpAddr,
+    /// Port of metrics and health where only the worker runs; 0: none.
+    pub port: u16,
     /// Processors of all enclaves together, in thousandths; 0: all but one.
     pub cpu_milli: u32,
     /// Memory of all enclaves together; 0: three quarters.
@@ -274,6 +278,8 @@ impl Default for WorkerConfig {
         Self {
             keystore: "/etc/strongroom-pool/worker.json".into(),
             password_file: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
             cpu_milli: 0,
             memory_mib: 0,
             task_cpu_milli: 1000,
@@ -284,6 +290,13 @@ impl Default for WorkerConfig {
             log_bytes: 100_000,
             attempts: 3,
         }
+    }
+}
+
+impl WorkerConfig {
+    /// The socket of metrics and health where only the worker runs, if there is to be one.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        (self.port != 0).then(|| SocketAddr::new(self.address, self.port))
     }
 }
 

@@ -21,6 +21,10 @@ fn requester() -> SigningKey {
 }
 
 async fn scene() -> Scene {
+    scene_with(Api::router).await
+}
+
+async fn scene_with(route: fn(Api) -> Router) -> Scene {
     let (store, task, folder) = running_task().await;
     let api = Api {
         store: store.clone(),
@@ -33,7 +37,7 @@ async fn scene() -> Scene {
         cors: vec!["https://page.example".to_owned()],
         salt: [7; 32],
     };
-    Scene { router: api.router(), store, task, _folder: folder }
+    Scene { router: route(api), store, task, _folder: folder }
 }
 
 impl Scene {
@@ -126,6 +130,14 @@ async fn operators_see_version_counters_and_health() {
     let (status, text) = scene.get("/metrics", None).await;
     assert_eq!(status, 200);
     assert!(text.as_str().unwrap().contains("strongroom_pool_tasks{state=\"running\"} 1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_worker_without_scheduler_tells_operators_how_it_is_and_nothing_about_tasks() {
+    let scene = scene_with(Api::router_of_worker).await;
+    assert_eq!(scene.get("/actuator/health", None).await.0, 200);
+    assert_eq!(scene.get("/metrics", None).await.0, 200);
+    assert_eq!(scene.get(&format!("/tasks/{}", scene.task), None).await.0, 404);
 }
 
 #[tokio::test]

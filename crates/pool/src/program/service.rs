@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use axum::Router;
 use rustix::fs::FlockOperation;
 use strongroom_client::Service as SmsClient;
 use strongroom_oci::{Bounds, ImageStore, Registry};
@@ -58,7 +59,7 @@ pub(crate) struct Passwords {
 pub(crate) struct Service {
     engine: Engine,
     watch: Option<Watch>,
-    api: Option<(TcpListener, Api)>,
+    pages: Option<(TcpListener, Router)>,
     chain: Chain,
     store: Store,
     clock: Clock,
@@ -158,30 +159,33 @@ impl Service {
             attempts: config.worker.attempts.max(1),
             token: Mutex::default(),
         });
-        let (mut watch, mut api) = (None, None);
-        if scheduler.is_some() {
-            watch = Some(Watch {
-                ledger: ledger.clone(),
-                store: store.clone(),
-                clock: clock.clone(),
-                pause: Duration::from_millis(config.chain.watch_ms),
-                metrics: Arc::clone(&metrics),
-            });
-            let mut salt = [0; 32];
-            getrandom::fill(&mut salt).context("the system gives no randomness")?;
-            let served = Api {
-                store: store.clone(),
-                ledger: ledger.clone(),
-                clock: clock.clone(),
-                chain_id,
-                worker: keys.worker_address,
-                metrics: Arc::clone(&metrics),
-                room: room.clone(),
-                cors: config.scheduler.cors.clone(),
-                salt,
-            };
-            api = Some((listen(config.scheduler.listen()).await?, served));
-        }
+        let watch = scheduler.is_some().then(|| Watch {
+            ledger: ledger.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            pause: Duration::from_millis(config.chain.watch_ms),
+            metrics: Arc::clone(&metrics),
+        });
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).context("the system gives no randomness")?;
+        let api = Api {
+            store: store.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            chain_id,
+            worker: keys.worker_address,
+            metrics: Arc::clone(&metrics),
+            room: room.clone(),
+            cors: config.scheduler.cors.clone(),
+            salt,
+        };
+        let pages = if scheduler.is_some() {
+            Some((listen(config.scheduler.listen()).await?, api.router()))
+        } else if let Some(at) = config.worker.listen() {
+            Some((listen(at).await?, api.router_of_worker()))
+        } else {
+            None
+        };
         info!(
             workerpool = %workerpool, owner = keys.owner.as_ref().map(|key| address::checksummed(&key.address())),
             worker = %keys.worker_address, places = room.free(), simulated = is_simulated, "the pool is ready"
@@ -202,7 +206,7 @@ impl Service {
         Ok(Self {
             engine: Engine::new(parts),
             watch,
-            api,
+            pages,
             chain,
             store,
             clock,
@@ -219,7 +223,7 @@ impl Service {
 
     /// Runs until the API breaks down. Dropping the future stops everything; running enclaves are ended.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let Self { engine, watch, api, chain, store, clock, keep_logs_seconds, .. } = self;
+        let Self { engine, watch, pages, chain, store, clock, keep_logs_seconds, .. } = self;
         let watching = async {
             match &watch {
                 Some(watch) => watch.run(&engine).await,
@@ -227,8 +231,8 @@ impl Service {
             }
         };
         let serving = async {
-            match api {
-                Some((listener, api)) => axum::serve(listener, api.router()).await,
+            match pages {
+                Some((listener, pages)) => axum::serve(listener, pages).await,
                 None => std::future::pending().await,
             }
         };
