@@ -38,27 +38,34 @@ pub(crate) fn context(devnet: &Devnet, sms_url: Option<&str>, wallet: &PrivateKe
     }
 }
 
-/// Builds a program of this workspace as the tests were built, once, and tells where it is.
-pub(crate) fn program(package: &str, name: &'static str) -> PathBuf {
+/// Builds a program of this workspace as the tests were built, once, and tells where it is. The package is for the reader: names of
+/// programs are unique.
+pub(crate) fn program(_package: &str, name: &'static str) -> PathBuf {
+    programs(&[name]).join(name)
+}
+
+/// Builds programs, with one command, and tells the folder in which they are.
+pub(crate) fn programs(names: &[&'static str]) -> PathBuf {
     static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     // target/<profile>/deps/<this test>
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().unwrap().parent().unwrap();
     let mut built = BUILT.lock().unwrap();
-    if !built.contains(name) {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !built.contains(name)).collect();
+    if !missing.is_empty() {
         let mut build = Command::new(env!("CARGO"));
         // With the features of the whole workspace, as `cargo build --workspace --bins` has them: nothing is built twice.
-        build.args(["build", "--workspace", "--bin", name]);
+        build.args(["build", "--workspace"]).args(missing.iter().flat_map(|name| ["--bin", name]));
         build.arg("--target-dir").arg(folder.parent().unwrap());
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         if folder.ends_with("release") {
             build.arg("--release");
         }
         let output = build.output().unwrap();
-        assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
-        built.insert(name);
+        assert!(output.status.success(), "{missing:?}: {}", String::from_utf8_lossy(&output.stderr));
+        built.extend(missing);
     }
-    folder.join(name)
+    folder.to_owned()
 }
 
 /// Builds the static guest, once, and tells where it is.

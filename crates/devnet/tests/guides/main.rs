@@ -1,0 +1,39 @@
+//! The guides, done word by word: every block of commands in them runs, in order, as its reader would type it, and says what the
+//! guide says.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod page;
+mod scene;
+
+use scene::{Network, Person};
+
+/// Where the guide of operators puts the pool's API.
+const POOL_PORT: &str = "13001";
+
+#[test]
+fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides() {
+    let network = Network::start();
+    let developer = Person::follows("app-developer", &network, &[], &[]);
+    let app = developer.variable("APP");
+    let owner = Person::follows("data-owner", &network, &[("APP", &app)], &[]);
+    let dataset = owner.variable("DATASET");
+    let requester = Person::follows("requester", &network, &[("APP", &app), ("DATASET", &dataset)], &[]);
+    assert!(requester.file("result/result.txt").contains("dataset: 25 bytes"));
+    // The owner's key opened the file inside, and nobody else has it.
+    assert!(!requester.has_file_with("anna,7"));
+    for (person, secret) in [(&developer, "the key of an API"), (&requester, "my token")] {
+        assert!(!person.has_file_with(secret), "{secret} was removed, and is in no file of the programs");
+    }
+}
+
+#[test]
+fn an_operator_gets_from_nothing_to_a_pool_that_is_paid_by_the_guide() {
+    let network = Network::start();
+    let port = network.free_port();
+    let operator = Person::follows("pool-operator", &network, &[], &[(POOL_PORT, &port)]);
+    assert!(operator.file("result/result.txt").contains("Hello, operator!"));
+}
