@@ -12,7 +12,7 @@ use strongroom_devnet::node::Node;
 
 use crate::door::Door;
 use crate::scene::{Order, SCHEDULER, Scene, Setting, WORKER, wallet};
-use crate::watching::{PATIENCE, is_move_to, until_logged, until_said, until_state};
+use crate::watching::{PATIENCE, is_move_to, until_enclave, until_logged, until_said, until_state};
 
 /// Pause between blocks once they are made again.
 const BLOCKS: Duration = Duration::from_secs(1);
@@ -226,7 +226,7 @@ async fn a_pool_that_is_killed_while_it_gives_a_task_up_claims_it_once() {
     kill_in(&mut scene, task, "stuck");
     restart(&mut scene);
 
-    node.increase_time(Duration::from_secs(300)).await.unwrap();
+    node.increase_time(Duration::from_mins(5)).await.unwrap();
     node.hold_blocks().await.unwrap();
     until_state(&scene.pool, task, "claiming");
     until_transaction_waits(&node, SCHEDULER).await;
@@ -234,4 +234,33 @@ async fn a_pool_that_is_killed_while_it_gives_a_task_up_claims_it_once() {
     restart_before_the_next_block(&mut scene);
     scene.is_claimed_once(task).await;
     assert_eq!(scene.end(task).await["cause"], "APP_COMPUTE_FAILED");
+}
+
+/// Whether the result store has the result of a task.
+async fn is_stored(scene: &Scene, task: B256) -> bool {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let place = format!("{}/v1/results/{task}/ipfshash", scene.proxy.url());
+    http.get(place).send().await.unwrap().status().is_success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_is_killed_between_the_upload_of_a_result_and_its_report_settles_what_was_uploaded() {
+    let mut scene = Scene::new().await;
+    let door = Door::to(&scene.proxy.url()).await;
+    scene.change_pool(|settings| settings["results"]["proxy"] = door.url().into());
+    let app = scene.app("uploads", &format!("sleep 2\n{ENDS_WELL}")).await;
+    let task = scene.buy(Order { callback: false, ..Order::of(app) }).await[0];
+    until_enclave(&scene.pool, task);
+    // The upload arrives, and the enclave never hears of it.
+    door.play_mute();
+    let begun = Instant::now();
+    while !is_stored(&scene, task).await {
+        assert!(begun.elapsed() < PATIENCE, "{}", scene.pool.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    kill_in(&mut scene, task, "running");
+    door.open();
+    restart(&mut scene);
+    scene.completes_once(task).await;
+    assert_eq!(scene.result_file(task, "seen.txt").await, "done\n");
 }

@@ -1,4 +1,5 @@
-//! A door between the pool and one of its services. Shut, nobody gets in, and who is inside is thrown out. Deaf, everybody waits before it.
+//! A door between the pool and one of its services. Shut, nobody gets in, and who is inside is thrown out. Deaf, everybody waits before it. Mute,
+//! what visitors say gets in and nothing comes out.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ enum State {
     Open,
     Shut,
     Deaf,
+    Mute,
 }
 
 pub(crate) struct Door {
@@ -56,6 +58,11 @@ impl Door {
         self.state.send_replace(State::Deaf);
     }
 
+    /// Takes everything and gives no answer.
+    pub(crate) fn play_mute(&self) {
+        self.state.send_replace(State::Mute);
+    }
+
     /// Waits until the shut door has turned away `visitors` more than now.
     pub(crate) async fn turn_away(&self, visitors: u32) {
         let mut turned_away = self.turned_away.clone();
@@ -68,8 +75,9 @@ impl Door {
 async fn keep(listener: TcpListener, inside: String, state: watch::Receiver<State>, turned_away: watch::Sender<u32>) {
     let mut waiting = Vec::new();
     while let Ok((mut visitor, _)) = listener.accept().await {
-        match *state.borrow() {
-            State::Open => {}
+        let at_entry = *state.borrow();
+        match at_entry {
+            State::Open | State::Mute => {}
             State::Shut => {
                 turned_away.send_modify(|count| *count += 1);
                 continue;
@@ -82,9 +90,16 @@ async fn keep(listener: TcpListener, inside: String, state: watch::Receiver<Stat
         let (inside, mut state) = (inside.clone(), state.clone());
         tokio::spawn(async move {
             let mut host = TcpStream::connect(inside).await.unwrap();
+            let passing = async {
+                if at_entry == State::Open {
+                    let _ = tokio::io::copy_bidirectional(&mut visitor, &mut host).await;
+                } else {
+                    let _ = tokio::io::copy(&mut visitor, &mut host).await;
+                }
+            };
             tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut visitor, &mut host) => {}
-                _ = state.wait_for(|state| *state != State::Open) => {}
+                () = passing => {}
+                _ = state.wait_for(|state| *state != at_entry) => {}
             }
         });
     }

@@ -1,7 +1,10 @@
 //! Scheduler and worker as two programs that share the state file: a task goes through both, and each outlives the other's end.
 
+use std::process::Command;
+
 use crate::journeys::GOOD;
 use crate::scene::{Scene, Setting};
+use crate::support;
 use crate::watching::{until_logged, until_said, until_state};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,5 +51,17 @@ async fn a_task_goes_through_both_halves_and_each_half_may_be_killed() {
     until_said(&scene.pool, "new tasks");
     for task in [running, unseen] {
         scene.completes_once(task).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_that_runs_already_is_not_started_again() {
+    let scene = Scene::shared().await;
+    for half in ["scheduler", "worker"] {
+        let mut second = Command::new(support::program("strongroom-pool", "strongroom-pool"));
+        second.arg("--config").arg(scene.pool.settings()).args(["run", "--role", half]);
+        let ended = tokio::task::block_in_place(|| second.output()).unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains(&format!("another {half} runs with this state")), "{said}");
     }
 }

@@ -50,13 +50,13 @@ async fn a_result_store_that_stays_down_fails_its_tasks_and_is_named() {
     let model = scene.end(computed).await;
     assert_eq!(model["cause"], "POST_COMPUTE_IPFS_UPLOAD_FAILED", "{model:#}\n{}", scene.pool.log());
     let node = scene.network.chain().unwrap().node;
-    node.increase_time(Duration::from_secs(7 * 300 + 1)).await.unwrap();
+    node.increase_time(Duration::from_mins(7 * 5 + 1)).await.unwrap();
     let model = scene.end(unstarted).await;
     assert_eq!(model["cause"], "CONTRIBUTION_TIMEOUT", "{model:#}\n{}", scene.pool.log());
     assert!(model["message"].as_str().unwrap().contains("token of the result proxy"), "{model:#}");
 
     // Who bought them is paid back.
-    node.increase_time(Duration::from_secs(3 * 300)).await.unwrap();
+    node.increase_time(Duration::from_mins(3 * 5)).await.unwrap();
     for task in [computed, unstarted] {
         scene.is_claimed_once(task).await;
     }
