@@ -9,7 +9,7 @@ mod support;
 mod page;
 mod scene;
 
-use scene::{Network, Person};
+use scene::{Network, Person, free_port};
 
 /// Where the guide of operators puts the pool's API.
 const POOL_PORT: &str = "13001";
@@ -33,7 +33,7 @@ fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides
 #[test]
 fn an_operator_gets_from_nothing_to_a_pool_that_is_paid_by_the_guide() {
     let network = Network::start();
-    let port = network.free_port();
+    let port = free_port();
     let operator = Person::follows("pool-operator", &network, &[], &[(POOL_PORT, &port)]);
     assert!(operator.file("result/result.txt").contains("Hello, operator!"));
 }

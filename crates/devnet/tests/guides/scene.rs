@@ -54,11 +54,11 @@ impl Network {
         process.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
         Self { _process: process, folder, programs }
     }
+}
 
-    /// A port that nobody has now.
-    pub(crate) fn free_port(&self) -> String {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
-    }
+/// A port that nobody has now.
+pub(crate) fn free_port() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// Unix sockets are below it, and their paths are short.
