@@ -35,6 +35,8 @@ const GUEST: &str = "/.strongroom/guest";
 const EVIDENCE: &str = "/.strongroom/evidence.sock";
 const RELAY: &str = "/.strongroom/relay";
 const MIB: u64 = 1 << 20;
+/// Characters of a run's name that its folder has: sockets are in it, and their paths must be short.
+const FOLDER_CHARS: usize = 20;
 
 /// How enclaves are run here.
 #[derive(Clone, Debug)]
@@ -199,7 +201,7 @@ impl Enclaves {
     /// A fresh folder for a run; what is left of one that was interrupted is removed.
     fn folder(&self, run: &Run) -> Result<RunFolder, OutsideError> {
         use std::os::unix::fs::PermissionsExt as _;
-        let folder = self.settings.runs.join(&name_of(run)[..20]);
+        let folder = self.settings.runs.join(&name_of(run)[..FOLDER_CHARS]);
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(in_folder(&folder, &error)),
             _ => {}
@@ -317,7 +319,11 @@ impl Enclaves {
     pub fn tidy_up(&self) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.settings.runs)?;
         for entry in std::fs::read_dir(&self.settings.runs)? {
-            std::fs::remove_dir_all(entry?.path())?;
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str().filter(|name| name.len() == FOLDER_CHARS) {
+                self.runtime.remove_left(name);
+            }
+            std::fs::remove_dir_all(entry.path())?;
         }
         Ok(())
     }

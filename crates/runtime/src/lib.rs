@@ -42,4 +42,15 @@ impl Runtime {
             Self::Tdx(tdx) => tdx.run(launch).await,
         }
     }
+
+    /// Removes the control groups that runs whose names begin with `name` left on this machine when their supervisor was killed. Only the
+    /// native sandbox has groups of its own; containers and machines of a killed supervisor are not looked for.
+    pub fn remove_left(&self, name: &str) {
+        match self {
+            Self::Native(native) => native.remove_left(name),
+            #[cfg(feature = "container")]
+            Self::Container(_) => {}
+            Self::Tdx(_) => {}
+        }
+    }
 }

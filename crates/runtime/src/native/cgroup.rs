@@ -124,6 +124,19 @@ impl Hierarchy {
         }
     }
 
+    /// Removes the groups of runs whose names begin with `name`, left of a supervisor that was killed. A group in which something
+    /// still runs stays.
+    pub(crate) fn remove_left(&self, name: &str) {
+        let wanted = format!("strongroom-{name}");
+        for parent in self.v2.iter().chain(self.v1.iter().map(|(_, parent)| parent)) {
+            for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&wanted) {
+                    let _ = fs::remove_dir(entry.path());
+                }
+            }
+        }
+    }
+
     /// Makes the groups of one run. Waits for the end of a run of the same name whose supervisor was killed.
     pub(crate) async fn group_in_turn(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut attempt = 1;

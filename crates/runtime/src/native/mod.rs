@@ -111,6 +111,11 @@ impl Native {
         self.hierarchy.missing.iter().map(|(controller, why)| format!("{}: {why}", controller.name())).collect()
     }
 
+    /// Removes the control groups of runs whose names begin with `name`, left of a supervisor that was killed.
+    pub fn remove_left(&self, name: &str) {
+        self.hierarchy.remove_left(name);
+    }
+
     fn mapping(&self) -> Option<Mapping> {
         if self.root {
             return self.ids.block();
