@@ -3,7 +3,7 @@
 //! Most states are frozen first, by something the pool waits for: the service, a block, a place. The state file tells that the kill came in the
 //! state that was meant.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
@@ -12,7 +12,7 @@ use strongroom_devnet::node::Node;
 
 use crate::door::Door;
 use crate::scene::{Order, SCHEDULER, Scene, Setting, WORKER, wallet};
-use crate::watching::{PATIENCE, is_move_to, until_enclave, until_logged, until_said, until_state};
+use crate::watching::{PATIENCE, is_move_to, until, until_app, until_enclave, until_logged, until_said, until_state};
 
 /// Pause between blocks once they are made again.
 const BLOCKS: Duration = Duration::from_secs(1);
@@ -263,4 +263,46 @@ async fn a_pool_that_is_killed_between_the_upload_of_a_result_and_its_report_set
     restart(&mut scene);
     scene.completes_once(task).await;
     assert_eq!(scene.result_file(task, "seen.txt").await, "done\n");
+}
+
+/// The control groups of a task's enclave.
+fn groups_of(task: B256) -> Vec<PathBuf> {
+    let wanted = format!("strongroom-sr{}", &task.to_string()[2..20]);
+    let top = Path::new("/sys/fs/cgroup");
+    let mut found = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&wanted) {
+                found.push(entry.path());
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_pool_leaves_behind_is_removed_by_the_next_also_when_the_task_is_not_run_again() {
+    let mut scene = Scene::new().await;
+    let category = scene.category(30).await;
+    let app = scene.app("left", "sleep 29").await;
+    let marker = "left-by-a-killed-pool";
+    let params = format!(r#"{{"iexec_args":"{marker}"}}"#);
+    let task = scene.buy(Order { category, params: &params, ..Order::of(app) }).await[0];
+    until_app(marker).await;
+    let groups = groups_of(task);
+    let run = scene.folder().join("pool/r").join(format!("sr{}", &task.to_string()[2..20]));
+    assert!(run.is_dir());
+    kill_in(&mut scene, task, "running");
+    let is_empty = |group: &PathBuf| std::fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|it| it.is_empty());
+    until("the enclave is gone", || groups.iter().all(is_empty)).await;
+
+    // Nobody can contribute any more.
+    scene.network.chain().unwrap().node.increase_time(Duration::from_secs(7 * 30 + 1)).await.unwrap();
+    restart(&mut scene);
+    assert_eq!(scene.end(task).await["cause"], "CONTRIBUTION_TIMEOUT");
+    assert!(!run.exists());
+    assert_eq!(groups_of(task), [""; 0].map(PathBuf::from));
 }

@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
+use strongroom_devnet::process::OwnedProcess;
+
 use crate::journeys::GOOD;
 use crate::scene::{Scene, Setting};
 use crate::support;
-use crate::watching::{until_logged, until_said, until_state};
+use crate::watching::{PATIENCE, until_logged, until_said, until_state};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_goes_through_both_halves_and_each_half_may_be_killed() {
@@ -60,8 +62,9 @@ async fn a_half_that_runs_already_is_not_started_again() {
     for half in ["scheduler", "worker"] {
         let mut second = Command::new(support::program("strongroom-pool", "strongroom-pool"));
         second.arg("--config").arg(scene.pool.settings()).args(["run", "--role", half]);
-        let ended = tokio::task::block_in_place(|| second.output()).unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert!(!ended.status.success() && said.contains(&format!("another {half} runs with this state")), "{said}");
+        let second = OwnedProcess::start("second half", second).unwrap();
+        let refusal = format!("another {half} runs with this state");
+        let said = |line: &str| line.contains(&refusal).then_some(());
+        tokio::task::block_in_place(|| second.wait_for_line(PATIENCE, said)).unwrap();
     }
 }
