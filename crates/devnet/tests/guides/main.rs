@@ -13,6 +13,8 @@ use scene::{Network, Person, free_port};
 
 /// Where the guide of operators puts the pool's API.
 const POOL_PORT: &str = "13001";
+/// Where the guide of operators puts their service.
+const SMS_PORT: &str = "13301";
 
 #[test]
 fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides() {
@@ -36,4 +38,15 @@ fn an_operator_gets_from_nothing_to_a_pool_that_is_paid_by_the_guide() {
     let port = free_port();
     let operator = Person::follows("pool-operator", &network, &[], &[(POOL_PORT, &port)]);
     assert!(operator.file("result/result.txt").contains("Hello, operator!"));
+}
+
+#[test]
+fn an_operator_of_a_service_practises_backup_and_restore_by_the_guide() {
+    let network = Network::start();
+    let port = free_port();
+    let operator = Person::follows("sms-operator", &network, &[], &[(SMS_PORT, &port)]);
+    for secret in ["before the backup", "after the backup"] {
+        // The shell keeps no history, so nothing but the service has seen them.
+        assert!(!operator.has_file_with(secret), "{secret} is in a file");
+    }
 }
