@@ -10,7 +10,6 @@ pub(crate) mod dataset;
 pub(crate) mod devnet;
 pub(crate) mod doctor;
 pub(crate) mod evidence;
-pub(crate) mod journal;
 pub(crate) mod manual;
 pub(crate) mod order;
 pub(crate) mod pack;

@@ -1,13 +1,13 @@
 //! `strongroom task journal`.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use strongroom_client::{Service as Client, ServiceError};
 use strongroom_protocol::address::{checksummed, parse_any_case};
 use strongroom_protocol::record::{Outcome, Record};
 use strongroom_protocol::transcript::Deployment;
-use strongroom_protocol::{SecretId, TaskId, UnixSeconds};
+use strongroom_protocol::{SecretId, TaskId};
 
+use super::subject::date;
 use crate::arguments::{Service, Signer};
 use crate::commands::Session;
 use crate::commands::secret::Target;
@@ -16,7 +16,12 @@ use crate::output::Answer;
 use crate::sms::describe;
 
 /// What was decided about a task.
-pub(crate) fn run(session: &Session<'_>, task: TaskId, signer: &Signer, service: &Service) -> Result<Answer, CliError> {
+pub(super) fn journal(
+    session: &Session<'_>,
+    task: TaskId,
+    signer: &Signer,
+    service: &Service,
+) -> Result<Answer, CliError> {
     let config = session.config()?;
     let target = Target::find(&config, service)?;
     let wallet = session.wallet(&signer.wallet, &config)?;
@@ -51,11 +56,6 @@ fn unreadable(target: &Target, text: &str) -> CliError {
     ServiceError::Unexpected { url: target.sms().clone(), reason }.into()
 }
 
-fn time(at: UnixSeconds) -> String {
-    let time = i64::try_from(at.0).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map_or_else(|| at.to_string(), |time| time.to_string())
-}
-
 fn opened(record: &Record) -> &[(SecretId, u64)] {
     match &record.outcome {
         Outcome::Granted(secrets) => secrets,
@@ -69,7 +69,7 @@ fn shown(record: &Record) -> String {
         Outcome::Refused(code) => format!("refused: {code}"),
     };
     let mut lines = vec![
-        format!("entry {}  {}  {outcome}", record.sequence, time(record.time)),
+        format!("entry {}  {}  {outcome}", record.sequence, date(record.time)),
         format!("  worker   {}", checksummed(&record.worker)),
         format!("  enclave  {}", record.enclave),
         format!("  chain    at block {}  {}", record.block.number, record.block.hash),
