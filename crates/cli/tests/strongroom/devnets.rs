@@ -35,7 +35,7 @@ fn the_network_that_came_up_is_the_one_in_use() {
     // Ends by itself: it is no strongroom-devnet, so that `down` leaves it alone.
     let program = home.write(
         "program",
-        "#!/bin/sh\ncat > \"$3/network.json\" <<E\n{ \"pid\": $$, \"chain_id\": 7, \"hub\": \"0x5fc8d32690cc91d4c39d9d3abcbd16989f875707\",\n\"rpc\": \"http://127.0.0.1:1\", \"sms\": \"http://127.0.0.1:2\", \"market\": \"http://127.0.0.1:3\" }\nE\nsleep 2\n",
+        "#!/bin/sh\ncat > \"$3/new\" <<E\n{ \"pid\": $$, \"chain_id\": 7, \"hub\": \"0x5fc8d32690cc91d4c39d9d3abcbd16989f875707\",\n\"rpc\": \"http://127.0.0.1:1\", \"sms\": \"http://127.0.0.1:2\", \"market\": \"http://127.0.0.1:3\" }\nE\nmv \"$3/new\" \"$3/network.json\"\nsleep 2\n",
     );
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let answer = home.run(&["devnet", "up", "--program", &program, "--json"]).ends_with(0).json();
