@@ -90,18 +90,9 @@ impl Scene {
         support::sdk().command_line(folder, &self.context(who)).unwrap()
     }
 
-    /// Makes an image that runs this shell script, in a layout. Gives the digest of its manifest.
-    pub(crate) fn image(&self, name: &str, script: &str, layout: &Path) -> strongroom_oci::Digest {
-        let mut image = ImageBuilder::default();
-        image.host_shell().unwrap();
-        image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
-        image.entrypoint(["/bin/sh", "/app.sh"]);
-        image.write_layout(layout, name).unwrap()
-    }
-
     /// An app of the developer's that runs this shell script.
     pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
-        let digest = self.image(name, script, &self.whole.images);
+        let digest = image(name, script, &self.whole.images);
         let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
         self.chain().create_app(&wallet(DEVELOPER), &app).await.unwrap()
     }
@@ -157,6 +148,15 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// Makes an image that runs this shell script, in a layout. Gives the digest of its manifest.
+pub(crate) fn image(name: &str, script: &str, layout: &Path) -> strongroom_oci::Digest {
+    let mut image = ImageBuilder::default();
+    image.host_shell().unwrap();
+    image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
+    image.entrypoint(["/bin/sh", "/app.sh"]);
+    image.write_layout(layout, name).unwrap()
 }
 
 /// Makes, signs and publishes an order with the library. Gives its hash.

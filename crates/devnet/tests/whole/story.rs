@@ -11,7 +11,7 @@ use strongroom_devnet::home::{DONE, REFUSED};
 use crate::archive::unpacked;
 use crate::by_iexec::Iexec;
 use crate::by_strongroom::Strongroom;
-use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, wallet};
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, image, wallet};
 use crate::tools::{Tool, Wanted};
 
 const APP_PRICE: u64 = 3;
@@ -40,8 +40,8 @@ struct Roles<'a> {
 fn play(scene: &Scene, roles: &Roles<'_>) -> String {
     // The developer.
     let layout = scene.folder.path().join("image");
-    let checksum = scene.image("adder", APP, &layout);
-    assert_eq!(scene.image("adder", APP, &scene.whole.images), checksum, "the pool has the same image");
+    let checksum = image("adder", APP, &layout);
+    assert_eq!(image("adder", APP, &scene.whole.images), checksum, "the pool has the same image");
     let app = roles.deploy.deploy_app("adder", &layout, checksum);
     let other = roles.deploy.deploy_app("adder-again", &layout, checksum);
     roles.push.push_app_secret(app, "of-the-app");
