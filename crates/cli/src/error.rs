@@ -21,6 +21,7 @@ use crate::keystore::KeystoreError;
 use crate::order_file::OrderFileError;
 use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;
+use crate::scheduler::SchedulerError;
 use crate::secret_input::SecretInputError;
 use crate::sms::SmsError;
 use crate::stock_project::ProjectError;
@@ -53,6 +54,9 @@ pub(crate) enum CliError {
     /// The call to the SMS.
     #[error(transparent)]
     Sms(#[from] SmsError),
+    /// The pool, or who should know where it is.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
     /// A call of `/v1`, which only Strongroom services have.
     #[error(transparent)]
     Service(#[from] ServiceError),

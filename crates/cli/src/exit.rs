@@ -16,6 +16,7 @@ use crate::match_refusal;
 use crate::order_file::OrderFileError;
 use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;
+use crate::scheduler::SchedulerError;
 use crate::secret_input::SecretInputError;
 use crate::sms::SmsError;
 use crate::stock_project::ProjectError;
@@ -92,6 +93,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         CliError::Input(error) => input(error),
         CliError::SmsUrl(error) => sms_url(error),
         CliError::Sms(error) => sms(error),
+        CliError::Scheduler(error) => scheduler(error),
         CliError::Service(error) => service(error),
         CliError::OtherDeployment { .. } => {
             Explanation::new(Exit::Invalid, "name the SMS of this network: strongroom chain show, or --sms URL")
@@ -472,6 +474,28 @@ fn sms_url(error: &SmsUrlError) -> Explanation {
             Exit::Invalid,
             "use https://; in a closed test network, describe it with: strongroom chain add --danger-plain-http",
         ),
+    }
+}
+
+fn scheduler(error: &SchedulerError) -> Explanation {
+    match error {
+        SchedulerError::Client(_) => {
+            Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")
+        }
+        SchedulerError::Unreachable { .. } | SchedulerError::Strange { .. } => {
+            Explanation::new(Exit::Trouble, "try again later, or ask the pool's owner")
+        }
+        SchedulerError::Unlisted { .. } => {
+            Explanation::new(Exit::NotFound, "ask the pool's owner, or describe the network with another --compass")
+        }
+        SchedulerError::Refused { status: 401 | 403, .. } => {
+            Explanation::new(Exit::Refused, "choose the wallet that bought the task with --wallet")
+        }
+        SchedulerError::Refused { status: 404, .. } => Explanation::new(
+            Exit::NotFound,
+            "there are none yet, or none any more: pools keep them for some days after the app ended",
+        ),
+        SchedulerError::Refused { .. } => Explanation::new(Exit::Trouble, "try again later, or ask the pool's owner"),
     }
 }
 

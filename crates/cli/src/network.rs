@@ -98,6 +98,11 @@ impl Network {
         self.service(self.entry.ipfs_node.as_ref(), "IPFS node", "--ipfs-node")
     }
 
+    /// Who tells where workerpools answer.
+    pub(crate) fn compass(&self) -> Result<&Url, CliError> {
+        self.service(self.entry.compass.as_ref(), "compass", "--compass")
+    }
+
     fn service<'a>(
         &self,
         url: Option<&'a Url>,

@@ -60,6 +60,19 @@ Parameters of a deal are public for ever: arguments and input files must hold no
         #[command(flatten)]
         network: NetworkChoice,
     },
+    /// Show what the app of a task printed, for the requester of the task
+    #[command(after_help = "\
+The pool is asked where the network's compass says that it answers. Pools keep logs for some days and
+cut long ones.")]
+    Logs {
+        /// Id of the task, or of a deal with one task
+        #[arg(value_parser = id)]
+        id: B256,
+        #[command(flatten)]
+        signer: Signer,
+        #[command(flatten)]
+        network: NetworkChoice,
+    },
     /// Show what the SMS decided about a task and which secrets it opened, for the parties of the task
     #[command(after_help = "\
 Every entry is checked against its own bytes, and each against the one before it where they are

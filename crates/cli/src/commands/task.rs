@@ -4,6 +4,7 @@ mod claim;
 mod explain;
 mod journal;
 mod list;
+mod logs;
 mod pool_word;
 mod result;
 mod subject;
@@ -31,6 +32,7 @@ pub(crate) fn run(session: &Session<'_>, command: TaskCommand) -> Result<Answer,
             let wanted = Wanted { output, unpack, no_decrypt, private_key };
             result::result(session, &of(&network)?, id, &wanted, &signer)
         }
+        TaskCommand::Logs { id, signer, network } => logs::logs(session, &of(&network)?, id, &signer),
         TaskCommand::Journal { id, signer, service } => journal::journal(session, id.into(), &signer, &service),
         TaskCommand::Explain { id, network } => explain::explain(session, &of(&network)?, id),
         TaskCommand::Claim { id, signer, network } => claim::claim(session, &of(&network)?, id, &signer),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::home::Home;
 
-const COMMANDS: [&str; 74] = [
+const COMMANDS: [&str; 75] = [
     "",
     "wallet",
     "wallet create",
@@ -60,6 +60,7 @@ const COMMANDS: [&str; 74] = [
     "task list",
     "task watch",
     "task result",
+    "task logs",
     "task journal",
     "task explain",
     "task claim",

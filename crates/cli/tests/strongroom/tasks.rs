@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use strongroom_content::cid::{AddAs, Cid};
 use strongroom_protocol::{DealId, TaskId};
 
-use crate::stage::{APP, Stage, me};
+use crate::stage::{APP, Stage, me, text};
 use crate::stand_in_chain::{Task, deal, empty_task};
 use crate::stand_in_sms::{Scripted, StandInSms};
 
@@ -187,4 +187,45 @@ fn what_the_pool_says_is_told_and_ends_the_watching_when_it_has_given_up() {
     assert!(ran.stdout.contains("task explain"), "{ran:?}");
     let asked: Vec<String> = pool.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(asked[1], format!("/tasks/{task}"));
+}
+
+#[test]
+fn what_an_app_printed_is_told_to_whoever_signs_the_pools_challenge() {
+    let (stage, pool) = (Stage::new(), StandInSms::start());
+    stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--compass", &pool.url()]);
+    let (deal, task) = bought(&stage, 1, 1, "");
+    let answers = |answer: Value| pool.next(Scripted::Status(200, "", answer.to_string()));
+    let direct = || answers(json!({ "apiUrl": pool.url() }));
+    let challenge = || answers(json!({ "message": { "challenge": "Sign this" } }));
+    let ask = || stage.sign(&["task", "logs", &deal]);
+
+    direct();
+    challenge();
+    let printed = json!({ "walletAddress": "0x1", "stdout": "out\n", "stderr": "" });
+    answers(json!({ "chainTaskId": task, "computeLogsList": [printed] }));
+    let answer = ask().ends_with(0).json();
+    assert_eq!(answer["logs"], json!([{ "worker": "0x1", "stdout": "out\n", "stderr": "" }]));
+    let asked = pool.requests();
+    let authorization = &asked[2].headers["authorization"];
+    assert!(asked[2].target.ends_with("/logs") && authorization.ends_with(&text(me())), "{asked:#?}");
+
+    for (status, code, remedy) in
+        [(403, 3, "--wallet"), (401, 3, "--wallet"), (404, 4, "for some days"), (500, 1, "again")]
+    {
+        direct();
+        challenge();
+        pool.next_status(status);
+        let error = ask().ends_with(code).error();
+        assert!(error["remedy"].as_str().unwrap().contains(remedy), "{status}: {error}");
+    }
+    // A compass that does not know the pool, and one that is none.
+    pool.next_status(404);
+    let error = ask().ends_with(4).error();
+    assert!(error["remedy"].as_str().unwrap().contains("--compass"), "{error}");
+    answers(json!({}));
+    ask().ends_with(1).error();
+    stage.describe_with(&stage.chain.url(), &stage.market.url(), &["--compass", &crate::stage::nobody()]);
+    ask().ends_with(1).error();
+    stage.describe(&stage.chain.url(), &stage.market.url());
+    ask().ends_with(6).error();
 }

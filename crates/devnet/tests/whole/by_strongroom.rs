@@ -39,6 +39,11 @@ impl Strongroom {
         self.answer(who, &["task", "journal", task], "")
     }
 
+    /// What the app of a task printed, as somebody sees it.
+    pub(crate) fn logs(&self, who: usize, task: &str) -> Answer {
+        self.answer(who, &["task", "logs", task], "")
+    }
+
     #[track_caller]
     fn done(&self, who: usize, command: &[&str], input: &str) -> Value {
         let answer = self.answer(who, command, input);

@@ -19,6 +19,7 @@ const DATA_PRICE: u64 = 7;
 const ROWS: u64 = 20_000;
 /// Adds up its data, and tells its secrets.
 const APP: &str = r#"
+echo adding up
 {
   awk -F, 'NR > 1 { rows++; sum += $2 } END { print rows, sum }' "$IEXEC_IN/$IEXEC_DATASET_FILENAME"
   echo "$IEXEC_APP_DEVELOPER_SECRET $IEXEC_REQUESTER_SECRET_1 $IEXEC_REQUESTER_SECRET_2 $1"
@@ -112,6 +113,10 @@ async fn the_story_with_strongroom_alone() {
             }
         }
         assert_eq!(tool.journal(STRANGER, &task).code, REFUSED);
+        // What the app printed is for whoever bought it.
+        let logs = tool.logs(REQUESTER, &task);
+        assert_eq!((logs.code, &logs.json["logs"][0]["stdout"]), (DONE, &"adding up\n".into()), "{logs:?}");
+        assert_eq!(tool.logs(DEVELOPER, &task).code, REFUSED);
     });
 }
 

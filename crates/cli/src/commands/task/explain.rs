@@ -31,7 +31,10 @@ pub(super) fn explain(session: &Session<'_>, network: &Network, id: B256) -> Res
         json["tasks"][position]["reason"] = reason.into();
         json["tasks"][position]["remedy"] = json!(remedy);
         json["tasks"][position]["pool"] =
-            json!(word.map(|word| json!({ "status": word.status, "cause": word.cause, "message": word.message })));
+            json!(word.map(|word| {
+                let since = word.since.map(|since| since.to_string());
+                json!({ "status": word.status, "stage": word.stage, "since": since, "cause": word.cause, "message": word.message })
+            }));
     }
     Ok(Answer::done(text.join("\n"), json))
 }

@@ -25,11 +25,35 @@ async fn ask_pool(network: &Network, subject: &Subject, task: TaskId) -> Option<
     scheduler::ask(network.entry.compass.as_ref()?, network.entry.chain_id, workerpool, task, network.timeout).await
 }
 
+/// The word on one line.
 pub(super) fn spoken(word: &Word) -> String {
-    [Some(&word.status), word.cause.as_ref(), word.message.as_ref()]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ")
+    let stage = word.stage.as_ref().filter(|stage| **stage != word.status);
+    let mut parts: Vec<String> = [Some(&word.status), stage].into_iter().flatten().cloned().collect();
+    if let (Some(last), Some(since)) = (parts.last_mut(), word.since) {
+        *last += &since.strftime(" since %H:%M:%S UTC").to_string();
+    }
+    parts.extend([&word.cause, &word.message].into_iter().flatten().cloned());
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_tells_what_the_worker_is_at_and_since_when() {
+        let running = Word { status: "RUNNING".to_owned(), ..Word::default() };
+        assert_eq!(spoken(&running), "RUNNING");
+        let since = "2026-01-02T03:04:05Z".parse().ok();
+        let computing = Word { stage: Some("COMPUTING".to_owned()), since, ..running.clone() };
+        assert_eq!(spoken(&computing), "RUNNING, COMPUTING since 03:04:05 UTC");
+        let failed = Word {
+            status: "FAILED".to_owned(),
+            stage: Some("FAILED".to_owned()),
+            since,
+            cause: Some("APP_COMPUTE_FAILED".to_owned()),
+            message: Some("exit code 3".to_owned()),
+        };
+        assert_eq!(spoken(&failed), "FAILED since 03:04:05 UTC, APP_COMPUTE_FAILED, exit code 3");
+    }
 }
