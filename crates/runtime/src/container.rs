@@ -92,16 +92,23 @@ impl Container {
 
     async fn supervise(&self, launch: &Launch, cancelled: oneshot::Receiver<()>) -> Exit {
         let name = format!("strongroom-{}", launch.name);
+        // One that a killed pool left: the name is the task's.
+        self.remove(&name).await;
         let exit = match self.create(launch, &name).await {
             Ok(()) => self.watch(launch, &name, cancelled).await.unwrap_or_else(|refusal| refused(&refusal)),
             Err(refusal) => refused(&refusal),
         };
+        self.remove(&name).await;
+        exit
+    }
+
+    /// Ends and removes a container, if there is one.
+    async fn remove(&self, name: &str) {
         let remove = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.docker.remove_container(&name, Some(remove)).await {
+        match self.docker.remove_container(name, Some(remove)).await {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
             Err(error) => tracing::warn!(name, %error, "a container could not be removed; remove it by hand"),
         }
-        exit
     }
 
     async fn create(&self, launch: &Launch, name: &str) -> Result<(), Refusal> {

@@ -1,102 +1,47 @@
-//! The container back end against Podman, where it is installed: `apt-get install podman runc`. Needs the feature `container`.
-//!
-//! Without them the tests say so and do nothing, unless the variable `STRONGROOM_REQUIRE_CONTAINERS` is set.
+//! The container back end against Podman, where it is installed. Needs the feature `container`.
 
 #![cfg(feature = "container")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on stops, and says what it skips")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod conformance;
+#[path = "support/podman.rs"]
+mod podman;
 mod support;
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
+use podman::Podman;
 use strongroom_runtime::{Container, ContainerSettings, Reason, Runtime};
 use support::shell;
 
-/// A Podman service of its own, with its own images and configuration.
-struct Podman {
-    service: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Podman {
-    fn start() -> Option<Self> {
-        let installed = |program: &str| {
-            let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-            found.is_ok_and(|status| status.success())
-        };
-        if !rustix::process::geteuid().is_root() || !installed("podman") || !installed("runc") {
-            #[expect(clippy::disallowed_methods, reason = "how CI says what must not be skipped")]
-            let required = std::env::var_os("STRONGROOM_REQUIRE_CONTAINERS").is_some();
-            assert!(!required, "podman and runc are required here, and root");
-            eprintln!("SKIPPED: containers need podman, runc and root");
-            return None;
-        }
-        // Paths of sockets are short.
-        let folder = tempfile::Builder::new().prefix("sr").tempdir_in("/tmp").unwrap();
-        let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
-        let path = folder.path().display();
-        write(
-            "storage.conf",
-            format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{path}/graph\"\nrunroot = \"{path}/run\"\n"),
-        );
-        write(
-            "containers.conf",
-            format!(
-                "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\ntmp_dir = \"{path}/tmp\"\n\
-                 [containers]\n"
-            ),
-        );
-        let service = Command::new("podman")
-            .args(["system", "service", "--time=0"])
-            .arg(format!("unix://{path}/podman.sock"))
-            .env("CONTAINERS_STORAGE_CONF", folder.path().join("storage.conf"))
-            .env("CONTAINERS_CONF", folder.path().join("containers.conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let podman = Self { service, folder };
-        while std::os::unix::net::UnixStream::connect(podman.socket()).is_err() {
-            std::thread::yield_now();
-        }
-        Some(podman)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("podman.sock")
-    }
-
-    async fn runtime(&self, devices: &[&str]) -> Runtime {
-        let devices = devices.iter().map(PathBuf::from).collect();
-        let settings = ContainerSettings { socket: self.socket(), devices, runtime: None };
-        Runtime::Container(Container::connect(settings).await.unwrap())
-    }
-
-    fn containers(&self) -> usize {
-        fs::read_to_string(self.folder.path().join("graph/vfs-containers/containers.json"))
-            .map_or(0, |text| text.matches("\"id\"").count())
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
+async fn runtime(podman: &Podman, devices: &[&str]) -> Runtime {
+    let devices = devices.iter().map(PathBuf::from).collect();
+    let settings = ContainerSettings { socket: podman.socket(), devices, runtime: None };
+    Runtime::Container(Container::connect(settings).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_conforms() {
     let Some(podman) = Podman::start() else { return };
-    let runtime = podman.runtime(&[]).await;
+    let runtime = runtime(&podman, &[]).await;
     conformance::all(&runtime).await;
     the_memory_limit_is_kept(&runtime).await;
     devices_are_handed_in(&podman).await;
     the_first_process_keeps_five_capabilities(&runtime).await;
+    one_that_was_left_behind_makes_room(&podman, &runtime).await;
     assert_eq!(podman.containers(), 0, "every container is removed");
+}
+
+/// A pool that was killed leaves the container of its task, and the task is run again under the same name.
+async fn one_that_was_left_behind_makes_room(podman: &Podman, runtime: &Runtime) {
+    let launch = shell("exit 7");
+    let images = podman.command().args(["images", "--quiet"]).output().unwrap().stdout;
+    let image = String::from_utf8(images).unwrap().lines().next().unwrap().to_owned();
+    let name = format!("strongroom-{}", launch.name);
+    let create = ["create", "--name", &name, "--network", "none", &image, "/bin/sh", "-c", "sleep 600"];
+    assert!(podman.command().args(create).output().unwrap().status.success());
+    assert_eq!(podman.containers(), 1);
+    assert_eq!(runtime.run(&launch).await.reason, Reason::Exited(7));
 }
 
 /// Not every engine tells that it was the memory: Podman on control groups of version 1 only says that it was SIGKILL.
@@ -110,9 +55,9 @@ async fn devices_are_handed_in(podman: &Podman) {
     let device = "/dev/kmsg";
     assert!(Path::new(device).exists());
     let listed = |runtime: Runtime| async move { runtime.run(&shell("ls /dev/kmsg")).await.reason };
-    assert_eq!(listed(podman.runtime(&[device]).await).await, Reason::Exited(0));
-    assert_ne!(listed(podman.runtime(&[]).await).await, Reason::Exited(0));
-    let Reason::Refused(refusal) = listed(podman.runtime(&["/dev/sgx_not_here"]).await).await else { panic!() };
+    assert_eq!(listed(runtime(podman, &[device]).await).await, Reason::Exited(0));
+    assert_ne!(listed(runtime(podman, &[]).await).await, Reason::Exited(0));
+    let Reason::Refused(refusal) = listed(runtime(podman, &["/dev/sgx_not_here"]).await).await else { panic!() };
     assert!(refusal.cause.contains("/dev/sgx_not_here"), "{refusal}");
 }
 

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and so may their helpers")]
 
+#[path = "../../../runtime/tests/support/podman.rs"]
+mod podman;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod containers;
 mod contracts;
 mod crashes;
 mod datasets;
