@@ -94,3 +94,39 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of `text` that look like metrics of ours.
+    fn named(text: &str) -> impl Iterator<Item = &str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("strongroom_pool_"))
+    }
+
+    #[test]
+    fn alerts_board_and_page_name_only_metrics_and_states_that_are_exported() {
+        let metrics = Metrics::new();
+        metrics.wallet_is_empty(Address::ZERO);
+        let exported = String::from_utf8(metrics.text(&[], 0)).unwrap();
+        for text in [
+            include_str!("../../../packaging/monitoring/pool-rules.yml"),
+            include_str!("../../../packaging/monitoring/grafana-pool.json"),
+            include_str!("../../../docs/operations/pool.md"),
+            include_str!("../../../docs/guide/pool-operator.md"),
+        ] {
+            assert!(named(text).count() > 0);
+            for name in named(text) {
+                assert!(exported.contains(name), "{name} is not exported");
+            }
+            for rest in text.split("{state").skip(1) {
+                let is_word = |part: &&str| part.starts_with(|c: char| c.is_ascii_lowercase());
+                let states = rest.split(['"', '\\']).find(is_word).unwrap_or_default();
+                for state in states.split('|') {
+                    assert!(State::ALL.iter().any(|known| known.name() == state), "there is no state {state:?}");
+                }
+            }
+        }
+    }
+}
