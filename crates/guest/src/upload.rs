@@ -126,7 +126,10 @@ impl Upload<'_> {
                         return Err(Refused { status: Some(status), message: last });
                     }
                 }
-                Err(error) => last = with_causes(&error.without_url()),
+                Err(error) => {
+                    let storage = url.host_str().unwrap_or_default();
+                    last = format!("{storage} does not answer: {}", with_causes(&error.without_url()));
+                }
             }
             if attempt < ATTEMPTS {
                 tokio::time::sleep(Duration::from_secs(u64::from(attempt) * 2)).await;

@@ -79,6 +79,8 @@ async fn each_cause_has_its_word() {
     assert_eq!(cause(&same, &malformed).await, "POST_COMPUTE_MALFORMED_ENCRYPTION_PUBLIC_KEY");
     assert_eq!(cause(&same, &[]).await, "POST_COMPUTE_IPFS_UPLOAD_FAILED", "the relay leads nowhere");
     assert_eq!(cause(&same, &[("RESULT_STORAGE_PROVIDER", "dropbox")]).await, "POST_COMPUTE_DROPBOX_UPLOAD_FAILED");
+    let failure = run_with(&Output::good(), &server, &[]).await;
+    assert!(failure.to_string().contains("127.0.0.1 does not answer"), "{failure}");
 }
 
 #[tokio::test]
