@@ -19,6 +19,7 @@ mod dataset_key;
 mod devnet;
 mod error;
 mod exit;
+mod iexec_words;
 mod inspect;
 mod ipfs;
 mod match_refusal;
@@ -101,6 +102,11 @@ fn misunderstood(mut error: clap::Error, raw: &[OsString]) -> u8 {
                 error.insert(kind, ContextValue::String("(not repeated here)".to_owned()));
             }
         }
+    }
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(tip) = iexec_words::translated(raw.get(1..).unwrap_or_default())
+    {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     if !asked && given("--json") {
         let text = error.render().to_string();

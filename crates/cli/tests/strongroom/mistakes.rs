@@ -78,6 +78,7 @@ fn mistakes() -> Vec<Mistake> {
             stage.market.withdraw::<WorkerpoolOrder>();
         }),
         mistake("a word that is no command", "task run", nothing),
+        mistake("a word of another command line", format!("app run {app}"), nothing),
     ]
 }
 
