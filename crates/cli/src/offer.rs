@@ -16,6 +16,8 @@ const CATEGORIES: u64 = 5;
 pub(crate) struct Wish {
     pub(crate) app: Address,
     pub(crate) dataset: Option<Address>,
+    /// A contract that lists the app: grants to it count as well.
+    pub(crate) app_whitelist: Option<Address>,
     /// Any when absent.
     pub(crate) workerpool: Option<Address>,
     /// The lowest offered when absent.
@@ -136,13 +138,19 @@ async fn dataset_offer(
             ..DatasetOrder::default()
         })));
     }
-    let search = Search::default()
-        .with("dataset", dataset)
-        .with("app", wish.app)
-        .with("requester", wish.requester)
-        .with_some("workerpool", wish.workerpool.unwrap_or_default())
-        .with_word("maxTag", wish.tag);
-    Ok(best(market.orders(&search).await?, wish.volume))
+    let mut found = Vec::new();
+    for grantee in [Some(wish.app), wish.app_whitelist].into_iter().flatten() {
+        let search = Search::default()
+            .with("dataset", dataset)
+            .with("app", grantee)
+            .with("requester", wish.requester)
+            .with_some("workerpool", wish.workerpool.unwrap_or_default())
+            .with_word("maxTag", wish.tag);
+        found.extend(market.orders::<DatasetOrder>(&search).await?);
+    }
+    // Each answer is sorted; those to anybody come twice, which does no harm.
+    found.sort_by_key(|published| published.order.order.datasetprice);
+    Ok(best(found, wish.volume))
 }
 
 async fn workerpool_offer(

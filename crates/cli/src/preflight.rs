@@ -61,7 +61,8 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Missing> {
     found.extend(volumes(facts));
     if let (Some(app), Some(pool), Some(request)) = (&facts.offers.app, &facts.offers.workerpool, facts.request) {
         let dataset = facts.offers.dataset.as_ref().map(|offer| offer.order().clone()).unwrap_or_default();
-        found.extend(mismatches(app.order(), &dataset, pool.order(), request).iter().map(mismatch));
+        let found_out = mismatches(app.order(), &dataset, pool.order(), request);
+        found.extend(found_out.iter().filter(|found| !is_left_to_the_hub(facts.wish, found)).map(mismatch));
         found.extend(money(facts, app.order(), &dataset, pool.order()));
     }
     found.extend(secrets(facts));
@@ -153,6 +154,11 @@ fn volumes(facts: &Facts<'_>) -> Vec<Missing> {
         .collect()
 }
 
+/// Whether the hub alone can tell: it asks the whitelist that the buyer named.
+fn is_left_to_the_hub(wish: &Wish, found: &Mismatch) -> bool {
+    matches!(found, Mismatch::Restricted { whose: "dataset order", what: "app", only, .. } if Some(*only) == wish.app_whitelist)
+}
+
 fn mismatch(found: &Mismatch) -> Missing {
     let remedy = match found {
         Mismatch::Category { .. } | Mismatch::Trust { .. } => "try another --category or --trust",
@@ -160,7 +166,7 @@ fn mismatch(found: &Mismatch) -> Missing {
         Mismatch::Tag { .. } | Mismatch::AppWithoutEnclave => "try another --tag or --workerpool",
         Mismatch::Other { .. } => "check the addresses",
         Mismatch::Restricted { .. } => {
-            "its owner allows others; if that is a whitelist contract, match by hand: strongroom order match"
+            "its owner allows others; if that is a whitelist contract, name it (--app-whitelist) or match by hand: strongroom order match"
         }
     };
     missing(found.to_string(), remedy)

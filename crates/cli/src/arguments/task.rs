@@ -123,6 +123,9 @@ pub(crate) struct Buying {
     /// Address of a dataset
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) dataset: Option<Address>,
+    /// A whitelist contract that has the app: grants of the dataset to it count as well
+    #[arg(long, value_name = "ADDRESS", value_parser = address, requires = "dataset")]
+    pub(crate) app_whitelist: Option<Address>,
     /// Address of the workerpool [default: the network's, else any]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) workerpool: Option<Address>,

@@ -76,6 +76,7 @@ fn prepare(
     let wish = Wish {
         app: buying.app,
         dataset: buying.dataset,
+        app_whitelist: buying.app_whitelist,
         workerpool: buying.workerpool.or(network.entry.workerpool),
         category: buying.category,
         tag: buying.tag.0,

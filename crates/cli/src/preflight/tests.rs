@@ -12,6 +12,7 @@ fn wish() -> Wish {
     Wish {
         app: APP,
         dataset: Some(DATASET),
+        app_whitelist: None,
         workerpool: Some(POOL),
         category: None,
         tag: TDX,
@@ -146,6 +147,11 @@ fn a_restriction_to_somebody_else_is_told() {
     let dataset = DatasetOrder { dataset: DATASET, apprestrict: POOL, ..DatasetOrder::default() };
     offers.dataset = Some(published(dataset));
     only(&judged(&wish(), &offers, |_| ()), "dataset order is restricted to app", "whitelist");
+    // Whether a whitelist has the app is for the hub to say.
+    let wish = Wish { app_whitelist: Some(POOL), ..wish() };
+    assert!(judged(&wish, &offers, |_| ()).is_empty());
+    let wish = Wish { app_whitelist: Some(ME), ..wish };
+    only(&judged(&wish, &offers, |_| ()), "dataset order is restricted to app", "--app-whitelist");
 }
 
 #[test]
