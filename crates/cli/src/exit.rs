@@ -3,7 +3,7 @@
 
 use strongroom_client::ServiceError;
 use strongroom_market::MarketError;
-use strongroom_poco::{ChainError, CheckError, SendError};
+use strongroom_poco::{ChainError, CheckError, SendError, match_refusal};
 
 use crate::chains::{ChainName, SmsUrlError};
 use crate::config::ConfigError;
@@ -12,7 +12,6 @@ use crate::error::CliError;
 use crate::inspect::InspectError;
 use crate::ipfs::IpfsError;
 use crate::keystore::KeystoreError;
-use crate::match_refusal;
 use crate::order_file::OrderFileError;
 use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;

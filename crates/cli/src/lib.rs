@@ -22,7 +22,6 @@ mod exit;
 mod iexec_words;
 mod inspect;
 mod ipfs;
-mod match_refusal;
 mod network;
 mod offer;
 mod order_file;

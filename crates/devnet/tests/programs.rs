@@ -131,9 +131,9 @@ fn the_demonstration_shows_every_step_and_succeeds() {
         "the developer's secret: opened",
         "the key of the dataset: not here",
         "rows of the dataset: 100000",
-        "iExecV5-matchOrders-0x16",
+        "the dataset order allows other apps only (iExecV5-matchOrders-0x16)",
         "APP_IMAGE_DOWNLOAD_FAILED",
-        "iExecV5-matchOrders-0x60",
+        "one of the orders is used up or revoked (iExecV5-matchOrders-0x60)",
         "no value is in plain text",
     ] {
         assert!(printed.contains(step), "{step} is not in\n{printed}");

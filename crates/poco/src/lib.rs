@@ -16,6 +16,7 @@ mod contracts;
 mod endpoints;
 mod error;
 mod head;
+pub mod match_refusal;
 pub mod notices;
 pub mod orders;
 mod owners;

@@ -117,12 +117,12 @@ impl Demo {
         let stage = story::Stage { network: &network, whole: &whole, home: &home, folder: temporary.path() };
         let summary = stage.play(&mut teller).await?;
 
-        println!("\n{network}");
-        println!("{summary}");
+        println!("\n{summary}");
         let report = self.report.unwrap_or_else(|| std::env::temp_dir().join("strongroom-demo.html"));
         write_report(&report, &teller.steps, &summary)?;
         println!("The same as a page with a timeline: {}", report.display());
         if self.keep {
+            println!("\n{network}");
             keep_up(&home).await?;
         }
         Ok(())

@@ -15,6 +15,7 @@ use strongroom_devnet::home::{ALREADY_EXISTS, DONE, Home, REFUSED};
 use strongroom_devnet::whole::{POOL_OWNER, WholeNetwork};
 use strongroom_oci::ImageBuilder;
 use strongroom_poco::calls::{NewApp, NewDataset};
+use strongroom_poco::match_refusal;
 use strongroom_protocol::TaskId;
 
 use super::market::{DATASET_PRICE, Market, POOL_PRICE, Wanted};
@@ -50,6 +51,14 @@ pub(crate) struct Stage<'a> {
     pub(crate) whole: &'a WholeNetwork,
     pub(crate) home: &'a Home,
     pub(crate) folder: &'a Path,
+}
+
+/// A refusal of the hub, with what its number means.
+fn in_words(reason: &str) -> String {
+    match match_refusal::explain(reason) {
+        Some(words) => format!("{words} ({reason})"),
+        None => reason.to_owned(),
+    }
 }
 
 impl Stage<'_> {
@@ -249,10 +258,8 @@ impl Stage<'_> {
         let Err(reason) = market.buy(REQUESTER, &orders).await? else {
             bail!("an app without a grant got the dataset")
         };
-        teller.refused(
-            Who::Requester,
-            format_args!("buys another app with the same dataset: {reason} (granted to one app alone)"),
-        );
+        let reason = in_words(&reason);
+        teller.refused(Who::Requester, format_args!("buys another app with the same dataset: {reason}"));
         reasons.push(format!("an app that the data owner granted nothing: {reason}"));
 
         // The same name, but a checksum that no image of anybody has: whatever enclave starts, it is not the one on chain.
@@ -274,6 +281,7 @@ impl Stage<'_> {
         market.revoke(DATA_OWNER, wanted.dataset).await?;
         let orders = market.orders(wanted, DEVELOPER, POOL_OWNER, REQUESTER)?;
         let Err(reason) = market.buy(REQUESTER, &orders).await? else { bail!("a revoked grant was good") };
+        let reason = in_words(&reason);
         teller.refused(
             Who::Requester,
             format_args!("buys the first app again after the data owner revoked the grant: {reason}"),

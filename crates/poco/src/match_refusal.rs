@@ -1,7 +1,9 @@
 //! What the hub means when it refuses to match orders: it only gives a number, `iExecV5-matchOrders-0xNN`.
+//!
+//! Source: `matchOrders` of the PoCo contracts 6.1.0 (`IexecPoco1Facet`).
 
 /// The number in words; `None` when the text is another one.
-pub(crate) fn explain(reason: &str) -> Option<&'static str> {
+pub fn explain(reason: &str) -> Option<&'static str> {
     if reason.contains("Transfer amount exceeds balance") {
         return Some("the requester, or the owner of the workerpool for its stake, has too little at the hub");
     }
