@@ -1,8 +1,6 @@
 //! The whole way of data, with the stock SDK in everybody's hands: a dataset that it encrypted, secrets that it pushed, a result that it
 //! downloads and decrypts.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use alloy_primitives::{Address, Bytes};
@@ -14,6 +12,7 @@ use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion, Services};
 
 use crate::scene::{COMPLETED, OWNER, Order, REQUESTER, Scene, wallet};
 use crate::support;
+use crate::support::archive::unpacked;
 
 const APP_SECRET: &str = "the developer's";
 const REQUESTER_SECRETS: [(&str, &str); 2] = [("one", "the first"), ("two", "the second")];
@@ -75,14 +74,6 @@ async fn register(scene: &Scene, file: &[u8]) -> Address {
         checksum: <[u8; 32]>::from(Sha256::digest(file)).into(),
     };
     scene.network.chain().unwrap().create_dataset(&wallet(OWNER), &dataset).await.unwrap()
-}
-
-/// The file `name` of an archive.
-fn unpacked(archive: &Path, name: &str) -> String {
-    let mut zip = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
-    let mut text = String::new();
-    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
-    text
 }
 
 #[tokio::test(flavor = "multi_thread")]

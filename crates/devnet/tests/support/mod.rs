@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "each test file uses its part of these, and may unwrap like a test")]
 
+pub(crate) mod archive;
 pub(crate) mod stage;
 
 use std::collections::BTreeSet;

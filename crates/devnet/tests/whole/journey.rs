@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use strongroom_devnet::sdk::{CommandLine, SdkVersion};
 use strongroom_devnet::whole::{POOL_OWNER, WORKER};
 
-use crate::archive::unpacked;
 use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, publish, sign};
+use crate::support::archive::unpacked;
 
 /// Bytes of the dataset that is sold: 50 MB.
 const DATASET_BYTES: u32 = 50_000_000;

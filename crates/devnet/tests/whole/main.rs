@@ -5,7 +5,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod archive;
 mod book;
 mod by_iexec;
 mod by_strongroom;

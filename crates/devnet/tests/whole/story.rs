@@ -8,10 +8,10 @@ use serde_json::Value;
 use strongroom_devnet::contracts::Rlc;
 use strongroom_devnet::home::{DONE, REFUSED};
 
-use crate::archive::unpacked;
 use crate::by_iexec::Iexec;
 use crate::by_strongroom::Strongroom;
 use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, image, wallet};
+use crate::support::archive::unpacked;
 use crate::tools::{Tool, Wanted};
 
 const APP_PRICE: u64 = 3;
