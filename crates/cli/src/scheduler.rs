@@ -95,18 +95,6 @@ pub(crate) struct Scheduler {
     chain_id: u64,
 }
 
-/// Asks the pool about a task; whatever is in the way is as good as silence.
-pub(crate) async fn ask(
-    compass: &Url,
-    chain_id: u64,
-    workerpool: Address,
-    task: TaskId,
-    timeout: Duration,
-) -> Option<Word> {
-    let scheduler = Scheduler::find(compass, chain_id, workerpool, timeout).await.ok()?;
-    read(&scheduler.get(&format!("/tasks/{task}"), None).await.ok()?)
-}
-
 impl Scheduler {
     /// Asks the compass where the pool answers.
     pub(crate) async fn find(
@@ -126,6 +114,11 @@ impl Scheduler {
         let root = direction["apiUrl"].as_str().and_then(|url| url.parse().ok());
         scheduler.root = root.ok_or_else(|| SchedulerError::Strange { url: compass.clone() })?;
         Ok(scheduler)
+    }
+
+    /// What the pool says about a task; whatever is in the way is as good as silence.
+    pub(crate) async fn word(&self, task: TaskId) -> Option<Word> {
+        read(&self.get(&format!("/tasks/{task}"), None).await.ok()?)
     }
 
     /// What the app of a task printed, for its requester.

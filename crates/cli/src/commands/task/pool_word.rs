@@ -1,10 +1,8 @@
 //! What the pool says about tasks of its own.
 
-use strongroom_protocol::TaskId;
-
 use super::subject::{LISTED_TASKS, Standing, Subject};
 use crate::network::Network;
-use crate::scheduler::{self, Word};
+use crate::scheduler::{Scheduler, Word};
 
 /// The pool's word for a task that it will not try again.
 pub(super) const GIVEN_UP: &str = "FAILED";
@@ -12,17 +10,21 @@ pub(super) const GIVEN_UP: &str = "FAILED";
 /// What the pool says about those of the first tasks that are not over.
 pub(super) async fn ask_pool_about(network: &Network, subject: &Subject, standings: &[Standing]) -> Vec<Option<Word>> {
     let mut words = vec![None; standings.len()];
-    for (word, ((_, task), standing)) in words.iter_mut().zip(subject.tasks.iter().zip(standings)).take(LISTED_TASKS) {
-        if !standing.is_over() {
-            *word = ask_pool(network, subject, *task).await;
+    let open = |(_, standing): &(usize, &Standing)| !standing.is_over();
+    let mut open = standings.iter().enumerate().take(LISTED_TASKS).filter(open).peekable();
+    if open.peek().is_some()
+        && let Some(scheduler) = find_scheduler(network, subject).await
+    {
+        for (index, _) in open {
+            words[index] = scheduler.word(subject.tasks[index].1).await;
         }
     }
     words
 }
 
-async fn ask_pool(network: &Network, subject: &Subject, task: TaskId) -> Option<Word> {
-    let workerpool = subject.details.deal.workerpool.address;
-    scheduler::ask(network.entry.compass.as_ref()?, network.entry.chain_id, workerpool, task, network.timeout).await
+async fn find_scheduler(network: &Network, subject: &Subject) -> Option<Scheduler> {
+    let (compass, workerpool) = (network.entry.compass.as_ref()?, subject.details.deal.workerpool.address);
+    Scheduler::find(compass, network.entry.chain_id, workerpool, network.timeout).await.ok()
 }
 
 /// The word on one line.
