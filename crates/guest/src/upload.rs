@@ -60,16 +60,9 @@ impl Upload<'_> {
                 .header("Content-Type", "application/json")
                 .body(Body::wrap_stream(pieces))
         });
-        match taken.await {
-            Err(refused) if refused.status == Some(StatusCode::UNAUTHORIZED) => {
-                if self.is_stored(way, &url).await {
-                    Ok(())
-                } else {
-                    Err(refused.with(IPFS_FAILED))
-                }
-            }
-            taken => taken.map_err(|refused| refused.with(IPFS_FAILED)),
-        }
+        let Err(refused) = taken.await else { return Ok(()) };
+        let has_one = refused.status == Some(StatusCode::UNAUTHORIZED) && self.is_stored(way, &url).await;
+        if has_one { Ok(()) } else { Err(refused.with(IPFS_FAILED)) }
     }
 
     /// Whether the proxy, whose results are at `results`, has one of this task.
