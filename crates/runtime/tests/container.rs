@@ -9,6 +9,7 @@ mod podman;
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use podman::Podman;
 use strongroom_runtime::{Container, ContainerSettings, Reason, Runtime};
@@ -35,11 +36,15 @@ async fn a_container_conforms() {
 /// A pool that was killed leaves the container of its task, and the task is run again under the same name.
 async fn one_that_was_left_behind_makes_room(podman: &Podman, runtime: &Runtime) {
     let launch = shell("exit 7");
-    let images = podman.command().args(["images", "--quiet"]).output().unwrap().stdout;
-    let image = String::from_utf8(images).unwrap().lines().next().unwrap().to_owned();
-    let name = format!("strongroom-{}", launch.name);
-    let create = ["create", "--name", &name, "--network", "none", &image, "/bin/sh", "-c", "sleep 600"];
-    assert!(podman.command().args(create).output().unwrap().status.success());
+    let ask = |arguments: &[&str]| {
+        let url = format!("unix://{}", podman.socket().display());
+        let answer = Command::new("podman").args(["--remote", "--url", &url]).args(arguments).output().unwrap();
+        assert!(answer.status.success(), "{answer:?}");
+        String::from_utf8(answer.stdout).unwrap()
+    };
+    let images = ask(&["images", "--quiet"]);
+    let (image, name) = (images.lines().next().unwrap(), format!("strongroom-{}", launch.name));
+    ask(&["create", "--name", &name, "--network", "none", image, "/bin/sh", "-c", "sleep 600"]);
     assert_eq!(podman.containers(), 1);
     assert_eq!(runtime.run(&launch).await.reason, Reason::Exited(7));
 }

@@ -2,10 +2,10 @@
 //!
 //! Without it the tests say so and do nothing, unless the variable `STRONGROOM_REQUIRE_CONTAINERS` is set.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr, reason = "test support; each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test support may unwrap, and says what is skipped")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A Podman service of its own, with its own images and configuration.
@@ -43,19 +43,20 @@ impl Podman {
                  [containers]\n"
             ),
         );
-        let mut service = command(folder.path());
-        service.args(["system", "service", "--time=0"]).arg(format!("unix://{path}/podman.sock"));
-        let service = service.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let service = Command::new("podman")
+            .args(["system", "service", "--time=0"])
+            .arg(format!("unix://{path}/podman.sock"))
+            .env("CONTAINERS_STORAGE_CONF", folder.path().join("storage.conf"))
+            .env("CONTAINERS_CONF", folder.path().join("containers.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let podman = Self { service, folder };
         while std::os::unix::net::UnixStream::connect(podman.socket()).is_err() {
             std::thread::yield_now();
         }
         Some(podman)
-    }
-
-    /// The command, with the images and configuration of this service.
-    pub(crate) fn command(&self) -> Command {
-        command(self.folder.path())
     }
 
     /// Where the service answers.
@@ -68,13 +69,6 @@ impl Podman {
         fs::read_to_string(self.folder.path().join("graph/vfs-containers/containers.json"))
             .map_or(0, |text| text.matches("\"id\"").count())
     }
-}
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new("podman");
-    command.env("CONTAINERS_STORAGE_CONF", folder.join("storage.conf"));
-    command.env("CONTAINERS_CONF", folder.join("containers.conf"));
-    command
 }
 
 impl Drop for Podman {
