@@ -255,33 +255,45 @@ impl Node {
     /// Moves the clock of the chain forward, for good, and makes a block at the new time. Development chains only.
     pub async fn increase_time(&self, by: Duration) -> Result<(), NodeError> {
         self.request::<_, serde_json::Value>("evm_increaseTime", (U256::from(by.as_secs()),)).await?;
-        self.request::<_, serde_json::Value>("evm_mine", ()).await.map(drop)
+        self.make_block().await
     }
 
     /// Makes blocks of up to `gas` at each interval only, or, for `None`, a block for each transaction. Development chains
     /// only. Thousands of transactions are much faster in few blocks: anvil keeps the state after each block.
     pub async fn mine_in_bulk(&self, bulk: Option<(Duration, u64)>) -> Result<(), NodeError> {
-        let every = bulk.map_or(0, |(every, _)| every.as_secs());
-        self.request::<_, serde_json::Value>("evm_setAutomine", (bulk.is_none(),)).await?;
-        self.request::<_, serde_json::Value>("evm_setIntervalMining", (every,)).await?;
+        self.make_one_for_each_transaction(bulk.is_none()).await?;
+        self.make_one_each(bulk.map(|(every, _)| every).unwrap_or_default()).await?;
         if let Some((_, gas)) = bulk {
             self.request::<_, serde_json::Value>("evm_setBlockGasLimit", (U256::from(gas),)).await?;
             // The limit is told by the latest block, and true of the next one.
-            self.request::<_, serde_json::Value>("evm_mine", ()).await?;
+            self.make_block().await?;
         }
         Ok(())
     }
 
     /// Makes no more blocks: transactions wait until [`Self::make_blocks`]. Development chains only.
     pub async fn hold_blocks(&self) -> Result<(), NodeError> {
-        self.request::<_, serde_json::Value>("evm_setAutomine", (false,)).await?;
-        self.request::<_, serde_json::Value>("evm_setIntervalMining", (0,)).await.map(drop)
+        self.make_one_for_each_transaction(false).await?;
+        self.make_one_each(Duration::ZERO).await
     }
 
     /// Makes a block now, with what waits, and others at each interval. Development chains only.
     pub async fn make_blocks(&self, every: Duration) -> Result<(), NodeError> {
-        self.request::<_, serde_json::Value>("evm_mine", ()).await?;
-        self.request::<_, serde_json::Value>("evm_setIntervalMining", (every.as_secs(),)).await.map(drop)
+        self.make_block().await?;
+        self.make_one_each(every).await
+    }
+
+    async fn make_block(&self) -> Result<(), NodeError> {
+        self.request::<_, serde_json::Value>("evm_mine", ()).await.map(drop)
+    }
+
+    async fn make_one_for_each_transaction(&self, whether: bool) -> Result<(), NodeError> {
+        self.request::<_, serde_json::Value>("evm_setAutomine", (whether,)).await.map(drop)
+    }
+
+    /// A block at each interval; zero for none.
+    async fn make_one_each(&self, interval: Duration) -> Result<(), NodeError> {
+        self.request::<_, serde_json::Value>("evm_setIntervalMining", (interval.as_secs(),)).await.map(drop)
     }
 
     /// Whether transactions of an account wait for a block.

@@ -7,6 +7,7 @@ use alloy_sol_types::SolCall;
 
 use crate::contracts::{Registry, Rlc};
 use crate::deploy::{Chain, token_id};
+use crate::development_accounts;
 use crate::node::{NodeError, Unsent, event};
 
 /// Gas for the creation of a dataset with short texts, which takes 0.57 million.
@@ -143,6 +144,12 @@ impl Chain {
     /// Who owns a resource of `registry` now. Fails if the registry does not know it.
     pub async fn owner_of(&self, registry: Address, resource: Address) -> Result<Address, NodeError> {
         self.node.call(registry, &Registry::ownerOfCall { tokenId: token_id(resource) }).await
+    }
+
+    /// Gives an account RLC, in nRLC, out of the first development account, which has all of it in the beginning.
+    pub async fn give(&self, to: Address, amount: U256) -> Result<(), NodeError> {
+        let [treasury, ..] = development_accounts();
+        self.node.send(&treasury.signer(), self.deployment.rlc, &Rlc::transferCall { to, amount }).await.map(drop)
     }
 
     /// Deposits RLC, in nRLC, from the account's own tokens into the hub, as payment or stake.

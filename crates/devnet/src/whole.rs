@@ -16,7 +16,6 @@ use strongroom_simulator::{BootEvent, Simulator, TdxMeasured};
 
 use crate::compass::{Compass, Direction};
 use crate::content_store::ContentStore;
-use crate::contracts::Rlc;
 use crate::node::NodeError;
 use crate::order_book::{OrderBook, OrderBookError};
 use crate::pool::{Pool, PoolError, PoolOptions};
@@ -28,7 +27,7 @@ use crate::sms::{Sms, SmsError, SmsOptions};
 use crate::{Devnet, development_accounts};
 
 /// What each account gets, in nRLC: 1,000 RLC.
-const POCKET_MONEY: u64 = 1_000_000_000_000;
+pub const POCKET_MONEY: u64 = 1_000_000_000_000;
 /// Longest wait for the order book, which is in this process.
 const MARKET_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of the account that owns the workerpool, and of its worker.
@@ -245,8 +244,7 @@ impl WholeNetwork {
         let chain = network.chain()?;
         let accounts = development_accounts();
         for account in &accounts[1..] {
-            let call = Rlc::transferCall { to: account.address, amount: U256::from(POCKET_MONEY) };
-            chain.node.send(&accounts[0].signer(), chain.deployment.rlc, &call).await?;
+            chain.give(account.address, U256::from(POCKET_MONEY)).await?;
         }
         for index in [POOL_OWNER, WORKER] {
             chain.deposit(&accounts[index].signer(), U256::from(POCKET_MONEY / 2)).await?;

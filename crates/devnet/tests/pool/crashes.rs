@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use rusqlite::{Connection, OpenFlags};
 use strongroom_devnet::node::Node;
 
@@ -67,6 +67,18 @@ fn restart_service(scene: &mut Scene) {
     tokio::task::block_in_place(|| scene.sms.restart()).unwrap();
 }
 
+/// Buys a task whose first transaction waits for a block: none are made from then on.
+async fn buy_without_a_block_to_begin_in(scene: &mut Scene, node: &Node, app: Address) -> B256 {
+    scene.sms.kill();
+    let task = scene.buy_one(app).await;
+    until_said(&scene.pool, "new tasks");
+    node.hold_blocks().await.unwrap();
+    restart_service(scene);
+    until_state(&scene.pool, task, "initializing");
+    until_transaction_waits(node, SCHEDULER).await;
+    task
+}
+
 /// Starts the pool while transactions of its earlier life still wait; blocks are made only when it has begun to wait for them.
 fn restart_before_the_next_block(scene: &mut Scene) {
     let node_url = scene.network.rpc_url().to_owned();
@@ -106,25 +118,14 @@ async fn a_pool_that_is_killed_in_any_state_of_a_task_goes_on_and_does_nothing_t
     tasks.push(task);
 
     // No block, so the task is not active, and its transaction waits.
-    scene.sms.kill();
-    let task = scene.buy_one(quick).await;
-    until_said(&scene.pool, "new tasks");
-    node.hold_blocks().await.unwrap();
-    restart_service(&mut scene);
-    until_state(&scene.pool, task, "initializing");
-    until_transaction_waits(&node, SCHEDULER).await;
+    let task = buy_without_a_block_to_begin_in(&mut scene, &node, quick).await;
     kill_in(&mut scene, task, "initializing");
     restart_before_the_next_block(&mut scene);
     scene.completes_once(task).await;
     tasks.push(task);
 
     // It becomes active while nobody gives an enclave challenge.
-    scene.sms.kill();
-    let task = scene.buy_one(quick).await;
-    until_said(&scene.pool, "new tasks");
-    node.hold_blocks().await.unwrap();
-    restart_service(&mut scene);
-    until_transaction_waits(&node, SCHEDULER).await;
+    let task = buy_without_a_block_to_begin_in(&mut scene, &node, quick).await;
     scene.sms.kill();
     node.make_blocks(BLOCKS).await.unwrap();
     until_state(&scene.pool, task, "authorizing");

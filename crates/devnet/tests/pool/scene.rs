@@ -229,11 +229,8 @@ impl Scene {
         script: &str,
         add: impl FnOnce(&mut ImageBuilder) -> io::Result<()>,
     ) -> Address {
-        let mut image = ImageBuilder::default();
-        image.host_shell().unwrap();
+        let mut image = support::shell_image(script);
         add(&mut image).unwrap();
-        image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
-        image.entrypoint(["/bin/sh", "/app.sh"]);
         let digest = image.write_layout(&self.images, name).unwrap();
         let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
         let _turn = self.buying.lock().await;

@@ -16,6 +16,7 @@ use strongroom_devnet::anvil::{AnvilOptions, Mining};
 use strongroom_devnet::npm::Cache;
 use strongroom_devnet::sdk::{Sdk, SdkContext, Services};
 use strongroom_devnet::{Devnet, Options};
+use strongroom_oci::ImageBuilder;
 
 /// A network on which blocks also come without transactions: the SDK waits for them.
 pub(crate) async fn devnet() -> Devnet {
@@ -67,6 +68,15 @@ pub(crate) fn programs(names: &[&'static str]) -> PathBuf {
         built.extend(missing);
     }
     folder.to_owned()
+}
+
+/// An image that runs this shell script.
+pub(crate) fn shell_image(script: &str) -> ImageBuilder {
+    let mut image = ImageBuilder::default();
+    image.host_shell().unwrap();
+    image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
+    image.entrypoint(["/bin/sh", "/app.sh"]);
+    image
 }
 
 /// Builds the static guest, once, and tells where it is.

@@ -1,5 +1,6 @@
 //! The story's steps with the stock `iexec` command line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, hex};
@@ -16,24 +17,27 @@ use crate::tools::{Encrypted, Tool, Wanted};
 pub(crate) struct Iexec<'a> {
     scene: &'a Scene,
     folder: PathBuf,
+    people: BTreeMap<usize, CommandLine>,
 }
 
 impl<'a> Iexec<'a> {
     pub(crate) fn new(scene: &'a Scene) -> Self {
         let folder = scene.folder.path().join("by-iexec");
-        std::fs::create_dir(&folder).unwrap();
-        Self { scene, folder }
+        let people = [DEVELOPER, DATA_OWNER, REQUESTER, POOL_OWNER].map(|who| {
+            let project = folder.join(who.to_string());
+            std::fs::create_dir_all(&project).unwrap();
+            (who, scene.command_line(who, &project))
+        });
+        Self { scene, folder, people: people.into() }
     }
 
     fn folder(&self, who: usize) -> PathBuf {
         self.folder.join(who.to_string())
     }
 
-    /// The command line of somebody, in the project folder, which is made when it is first needed.
-    fn of(&self, who: usize) -> CommandLine {
-        let folder = self.folder(who);
-        std::fs::create_dir_all(&folder).unwrap();
-        self.scene.command_line(who, &folder)
+    /// The command line of somebody, in the project folder.
+    fn of(&self, who: usize) -> &CommandLine {
+        &self.people[&who]
     }
 
     #[track_caller]

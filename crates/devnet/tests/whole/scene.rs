@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::{Value, json};
-use strongroom_devnet::contracts::Rlc;
 use strongroom_devnet::resources::{App, Dataset};
 use strongroom_devnet::sdk::{CommandLine, SdkContext, SdkVersion, Session};
 use strongroom_devnet::whole::{Folders, POOL_OWNER, Ports, Programs, WORKER, WholeNetwork};
 use strongroom_devnet::{Chain, Devnet, development_accounts};
-use strongroom_oci::ImageBuilder;
 use strongroom_protocol::UnixSeconds;
 use tempfile::TempDir;
 
@@ -69,8 +67,8 @@ impl Scene {
     pub(crate) async fn fund(&self) {
         let chain = self.chain();
         for who in [REQUESTER, POOL_OWNER, WORKER] {
-            let (to, amount) = (wallet(who).address(), U256::from(STAKE));
-            chain.node.send(&wallet(0), chain.deployment.rlc, &Rlc::transferCall { to, amount }).await.unwrap();
+            let amount = U256::from(STAKE);
+            chain.give(wallet(who).address(), amount).await.unwrap();
             chain.deposit(&wallet(who), amount).await.unwrap();
         }
     }
@@ -92,7 +90,7 @@ impl Scene {
 
     /// An app of the developer's that runs this shell script.
     pub(crate) async fn app(&self, name: &str, script: &str) -> Address {
-        let digest = image(name, script, &self.whole.images);
+        let digest = support::shell_image(script).write_layout(&self.whole.images, name).unwrap();
         let app = App { checksum: B256::from(*digest.as_bytes()), ..App::named(name) };
         self.chain().create_app(&wallet(DEVELOPER), &app).await.unwrap()
     }
@@ -148,15 +146,6 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-/// Makes an image that runs this shell script, in a layout. Gives the digest of its manifest.
-pub(crate) fn image(name: &str, script: &str, layout: &Path) -> strongroom_oci::Digest {
-    let mut image = ImageBuilder::default();
-    image.host_shell().unwrap();
-    image.file("/app.sh", format!("#!/bin/sh\nset -e\n{script}\n"), true).unwrap();
-    image.entrypoint(["/bin/sh", "/app.sh"]);
-    image.write_layout(layout, name).unwrap()
 }
 
 /// Makes, signs and publishes an order with the library. Gives its hash.

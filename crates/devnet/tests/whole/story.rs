@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use alloy_primitives::U256;
 use serde_json::Value;
-use strongroom_devnet::contracts::Rlc;
 use strongroom_devnet::home::{DONE, REFUSED};
 
 use crate::by_iexec::Iexec;
 use crate::by_strongroom::Strongroom;
-use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, image, wallet};
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, wallet};
 use crate::support::archive::unpacked;
+use crate::support::shell_image;
 use crate::tools::{Tool, Wanted};
 
 const APP_PRICE: u64 = 3;
@@ -41,8 +41,9 @@ struct Roles<'a> {
 fn play(scene: &Scene, roles: &Roles<'_>) -> String {
     // The developer.
     let layout = scene.folder.path().join("image");
-    let checksum = image("adder", APP, &layout);
-    assert_eq!(image("adder", APP, &scene.whole.images), checksum, "the pool has the same image");
+    let image = shell_image(APP);
+    let checksum = image.write_layout(&layout, "adder").unwrap();
+    assert_eq!(image.write_layout(&scene.whole.images, "adder").unwrap(), checksum, "the pool has the same image");
     let app = roles.deploy.deploy_app("adder", &layout, checksum);
     let other = roles.deploy.deploy_app("adder-again", &layout, checksum);
     roles.push.push_app_secret(app, "of-the-app");
@@ -88,9 +89,7 @@ fn play(scene: &Scene, roles: &Roles<'_>) -> String {
 async fn ground() -> Scene {
     let scene = Scene::new().await;
     scene.fund().await;
-    let chain = scene.chain();
-    let call = Rlc::transferCall { to: wallet(REQUESTER).address(), amount: U256::from(STAKE) };
-    chain.node.send(&wallet(0), chain.deployment.rlc, &call).await.unwrap();
+    scene.chain().give(wallet(REQUESTER).address(), U256::from(STAKE)).await.unwrap();
     scene
 }
 

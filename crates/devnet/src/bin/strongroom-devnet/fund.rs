@@ -2,11 +2,9 @@
 
 use alloy_primitives::{Address, U256};
 use clap::Args;
-use strongroom_devnet::contracts::Rlc;
-use strongroom_devnet::{Devnet, development_accounts};
+use strongroom_devnet::Devnet;
+use strongroom_devnet::whole::POCKET_MONEY;
 
-/// What an account gets each time, in nRLC: 1,000 RLC.
-const NANO_RLC: u64 = 1_000_000_000_000;
 /// What an account has for gas afterwards, in wei: 1,000 coins.
 const WEI: u128 = 1_000_000_000_000_000_000_000;
 
@@ -25,9 +23,7 @@ pub(crate) struct Fund {
 impl Fund {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let chain = Devnet::attach(&self.rpc, self.hub).await?.chain()?;
-        let [treasury, ..] = development_accounts();
-        let call = Rlc::transferCall { to: self.account, amount: U256::from(NANO_RLC) };
-        chain.node.send(&treasury.signer(), chain.deployment.rlc, &call).await?;
+        chain.give(self.account, U256::from(POCKET_MONEY)).await?;
         chain.node.set_balance(self.account, U256::from(WEI)).await?;
         println!("{} has 1000 RLC more, and 1000 coins.", self.account);
         Ok(())
