@@ -220,3 +220,40 @@ fn bag_of_tasks(scene: &Scene, app: Address) {
         Scene::until(&mut requester, "task.show", &[task], is_completed);
     }
 }
+
+/// Tells its input file, and how large its secret is.
+const INPUT_APP: &str = r#"
+{
+  cat "$IEXEC_IN/$IEXEC_INPUT_FILE_NAME_1"
+  wc -c < "$IEXEC_REQUESTER_SECRET_1_FILE"
+} > "$IEXEC_OUT/seen.txt"
+printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
+"#;
+/// More than fits into a variable of the environment.
+const LARGE_SECRET_BYTES: usize = 1_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_file_and_a_large_secret_reach_the_app() {
+    let scene = Scene::new().await;
+    scene.fund().await;
+    let app = scene.app("inputs", INPUT_APP).await;
+    let folder = scene.folder.path().join("requester");
+    std::fs::create_dir(&folder).unwrap();
+    let input = format!("{}{}", scene.whole.store.url(), scene.upload(b"an input file\n".to_vec()).await);
+    tokio::task::block_in_place(|| {
+        let offer = json!({ "app": app, "appprice": 0, "volume": 9, "tag": TAG });
+        publish(&mut scene.session(SdkVersion::V9, DEVELOPER), "App", &offer);
+        scene.publish_pool(9);
+        let large = "x".repeat(LARGE_SECRET_BYTES);
+        scene.session(SdkVersion::V9, REQUESTER).push_requester_secret("large", &large).unwrap();
+        let requester = scene.command_line(REQUESTER, &folder);
+        let pool = scene.whole.workerpool.to_string();
+        let options = ["--workerpool", &pool, "--secret", "1=large", "--input-files", &input];
+        let tasks = run_and_watch(&requester, app, &options);
+        let seen = fetched(&requester, &folder, &tasks[0]);
+        assert_eq!(
+            seen.split_whitespace().collect::<Vec<_>>().join(" "),
+            format!("an input file {LARGE_SECRET_BYTES}")
+        );
+    });
+}
