@@ -26,6 +26,14 @@ use tokio::time::{Instant, sleep};
 /// How long a receipt is waited for. Blocks of a development chain come each second or faster.
 const RECEIPT_PATIENCE: Duration = Duration::from_mins(2);
 
+/// How long a transaction that is next of its account may lie idle until it is replaced by one that offers more.
+///
+/// anvil reads the nonce of the account, and then puts the transaction into its pool. When the transaction before is mined between the
+/// two, the new one waits for it for ever: the pool does not look at the account again. A replacement is seen with fresh eyes.
+const IDLE_PATIENCE: Duration = Duration::from_secs(5);
+/// A replacement offers twice as much as the one before, up to two to this power of the first.
+const MOST_DOUBLINGS: usize = 6;
+
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -208,38 +216,31 @@ impl Node {
         let base_fee = latest.base_fee_per_gas.saturating_to::<u128>();
         let room = latest.gas_limit.saturating_to::<u64>();
         let first_nonce = self.next_nonce(from.address()).await?;
+        let account = Sender { key: from, chain_id, max_fee: base_fee.saturating_mul(4) + 1 }; // it grows by an eighth with each full block
         let mut waiting = Vec::new();
         let mut waiting_gas = 0;
         let mut receipts = Vec::with_capacity(transactions.len());
         for (nonce, unsent) in (first_nonce..).zip(transactions) {
             // anvil drops a transaction when an earlier one of the same account does not fit into the block any more.
             if waiting_gas + unsent.gas > room {
-                receipts.extend(self.receipts(&mut waiting).await?);
+                receipts.extend(self.receipts(&account, &mut waiting).await?);
                 waiting_gas = 0;
             }
             waiting_gas += unsent.gas;
-            let transaction = TxEip1559 {
-                chain_id,
-                nonce,
-                gas_limit: unsent.gas,
-                max_fee_per_gas: base_fee.saturating_mul(4) + 1, // it grows by an eighth with each full block
-                max_priority_fee_per_gas: 1,
-                to: unsent.to,
-                input: unsent.input,
-                ..Default::default()
-            };
-            let signature = from.sign_hash_sync(&transaction.signature_hash()).map_err(NodeError::Sign)?;
-            let envelope = TxEnvelope::from(transaction.into_signed(signature));
-            let raw = hex::encode_prefixed(envelope.encoded_2718());
-            let hash: B256 = self
-                .provider
-                .raw_request("eth_sendRawTransaction".into(), (raw,))
-                .await
-                .map_err(|source| NodeError::Rpc { what: unsent.what.clone(), source })?;
-            waiting.push((unsent.what, hash));
+            let hash = self.submit(&account, &unsent, nonce, 1).await?;
+            waiting.push(Waiting { unsent, nonce, hashes: vec![hash] });
         }
-        receipts.extend(self.receipts(&mut waiting).await?);
+        receipts.extend(self.receipts(&account, &mut waiting).await?);
         Ok(receipts)
+    }
+
+    /// Signs a transaction that offers `times` the usual, and sends it.
+    async fn submit(&self, sender: &Sender<'_>, unsent: &Unsent, nonce: u64, times: u128) -> Result<B256, NodeError> {
+        let raw = sender.sign(unsent, nonce, times)?;
+        self.provider
+            .raw_request("eth_sendRawTransaction".into(), (hex::encode_prefixed(raw),))
+            .await
+            .map_err(|source| NodeError::Rpc { what: unsent.what.clone(), source })
     }
 
     /// The nonce of the next transaction of an account.
@@ -298,31 +299,93 @@ impl Node {
 
     /// Whether transactions of an account wait for a block.
     pub async fn has_waiting(&self, account: Address) -> Result<bool, NodeError> {
-        let mined: U256 = self.request("eth_getTransactionCount", (account, "latest")).await?;
-        Ok(self.next_nonce(account).await? > mined.saturating_to::<u64>())
+        Ok(self.next_nonce(account).await? > self.mined_nonce(account).await?)
     }
 
-    async fn receipts(&self, sent: &mut Vec<(String, B256)>) -> Result<Vec<TransactionReceipt>, NodeError> {
-        let mut receipts = Vec::with_capacity(sent.len());
-        for (what, hash) in sent.drain(..) {
-            receipts.push(self.receipt(what, hash).await?);
+    /// How many transactions of an account are in blocks.
+    async fn mined_nonce(&self, account: Address) -> Result<u64, NodeError> {
+        Ok(self.request::<_, U256>("eth_getTransactionCount", (account, "latest")).await?.saturating_to())
+    }
+
+    async fn receipts(
+        &self,
+        sender: &Sender<'_>,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<Vec<TransactionReceipt>, NodeError> {
+        let mut receipts = Vec::with_capacity(waiting.len());
+        for transaction in waiting.drain(..) {
+            receipts.push(self.receipt(sender, transaction).await?);
         }
         Ok(receipts)
     }
 
-    async fn receipt(&self, what: String, transaction: B256) -> Result<TransactionReceipt, NodeError> {
+    async fn receipt(&self, sender: &Sender<'_>, mut waiting: Waiting) -> Result<TransactionReceipt, NodeError> {
         let deadline = Instant::now() + RECEIPT_PATIENCE;
+        let mut replace_at = Instant::now() + IDLE_PATIENCE;
         let mut pause = Duration::from_millis(1);
         loop {
-            let receipt: Option<TransactionReceipt> = self.request("eth_getTransactionReceipt", (transaction,)).await?;
-            match receipt {
-                Some(receipt) if receipt.status() => return Ok(receipt),
-                Some(_) => return Err(NodeError::Reverted { what, transaction }),
-                None if Instant::now() > deadline => return Err(NodeError::NoReceipt { what, transaction }),
-                None => sleep(pause).await,
+            for &transaction in &waiting.hashes {
+                let receipt: Option<TransactionReceipt> =
+                    self.request("eth_getTransactionReceipt", (transaction,)).await?;
+                match receipt {
+                    Some(receipt) if receipt.status() => return Ok(receipt),
+                    Some(_) => return Err(NodeError::Reverted { what: waiting.unsent.what, transaction }),
+                    None => {}
+                }
             }
+            let now = Instant::now();
+            if now > deadline {
+                let transaction = waiting.hashes.last().copied().unwrap_or_default();
+                return Err(NodeError::NoReceipt { what: waiting.unsent.what, transaction });
+            }
+            if now > replace_at && self.mined_nonce(sender.key.address()).await? == waiting.nonce {
+                self.replace(sender, &mut waiting).await;
+                replace_at = now + IDLE_PATIENCE;
+            }
+            sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(100));
         }
+    }
+
+    /// Offers more for a transaction. A refusal says that it was mined a moment ago: its receipt comes next.
+    async fn replace(&self, sender: &Sender<'_>, waiting: &mut Waiting) {
+        let times = 1 << waiting.hashes.len().min(MOST_DOUBLINGS);
+        if let Ok(hash) = self.submit(sender, &waiting.unsent, waiting.nonce, times).await {
+            waiting.hashes.push(hash);
+        }
+    }
+}
+
+/// Who sends, and what is usual.
+struct Sender<'a> {
+    key: &'a PrivateKeySigner,
+    chain_id: u64,
+    /// Most for one unit of gas, in wei.
+    max_fee: u128,
+}
+
+/// A transaction whose receipt is not there yet.
+struct Waiting {
+    unsent: Unsent,
+    nonce: u64,
+    /// Of it and its replacements. At most one of them is mined.
+    hashes: Vec<B256>,
+}
+
+impl Sender<'_> {
+    fn sign(&self, unsent: &Unsent, nonce: u64, times: u128) -> Result<Vec<u8>, NodeError> {
+        let transaction = TxEip1559 {
+            chain_id: self.chain_id,
+            nonce,
+            gas_limit: unsent.gas,
+            max_fee_per_gas: self.max_fee.saturating_mul(times),
+            max_priority_fee_per_gas: times,
+            to: unsent.to,
+            input: unsent.input.clone(),
+            ..Default::default()
+        };
+        let signature = self.key.sign_hash_sync(&transaction.signature_hash()).map_err(NodeError::Sign)?;
+        Ok(TxEnvelope::from(transaction.into_signed(signature)).encoded_2718())
     }
 }
 

@@ -223,6 +223,39 @@ async fn a_task_can_be_claimed_once_the_clock_of_the_chain_is_past_its_deadline(
 }
 
 #[tokio::test]
+async fn transactions_that_the_node_lost_are_sent_again() {
+    let devnet = Devnet::start(Options::default()).await.unwrap();
+    let chain = devnet.chain().unwrap();
+    let (sender, owner) = (account(6), account(7).address());
+    chain.node.hold_blocks().await.unwrap();
+    let names = ["first", "second"];
+    let creations = chain.create_datasets_for(&sender, owner, names.map(Dataset::named));
+    let trouble = async {
+        let queued = sender_has(&chain.node, &sender, names.len()).await;
+        chain.node.request::<_, serde_json::Value>("anvil_dropAllTransactions", ()).await.unwrap();
+        assert!(!chain.node.has_waiting(sender.address()).await.unwrap());
+        chain.node.make_blocks(Duration::from_secs(1)).await.unwrap();
+        queued
+    };
+    let (datasets, queued) = tokio::join!(creations, trouble);
+    assert_eq!(queued, names.len());
+    for dataset in datasets.unwrap() {
+        assert_eq!(chain.owner_of(chain.deployment.dataset_registry, dataset).await.unwrap(), owner);
+    }
+}
+
+/// Waits until so many transactions of a new account wait for a block.
+async fn sender_has(node: &Node, sender: &PrivateKeySigner, count: usize) -> usize {
+    loop {
+        let next = usize::try_from(node.next_nonce(sender.address()).await.unwrap()).unwrap();
+        if next >= count {
+            return next;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_order_without_the_signature_of_the_owner_does_not_match() {
     let devnet = Devnet::start(Options::default()).await.unwrap();
     let market = Market::on(&devnet).await;
