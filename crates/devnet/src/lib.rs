@@ -13,6 +13,7 @@ pub mod compass;
 pub mod content_store;
 pub mod contracts;
 pub mod deploy;
+pub mod enclave;
 pub mod home;
 pub mod market;
 mod network;

@@ -1,7 +1,6 @@
 //! The service in this process, simulated enclaves, and everybody who takes part.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +10,9 @@ use serde_json::{Value, json};
 use strongroom_attest::measurement::{ApprovedImage, ApprovedImages};
 use strongroom_attest::{Endorsements, Evidence, EvidenceKind, Policy, TrustDomain};
 use strongroom_client::{EvidenceSource, Patience, Pinned, ReleaseError, Released, Service as Client};
+use strongroom_devnet::enclave::SimulatedEnclave;
 use strongroom_devnet::sdk::SdkVersion;
 use strongroom_devnet::sms::Sms;
-use strongroom_grant::enclave::APP_IMAGE_EVENT;
 use strongroom_protocol::challenge::{enclave_challenge_request, workerpool_authorization};
 use strongroom_protocol::record::Outcome;
 use strongroom_protocol::release::ReleaseRequest;
@@ -22,7 +21,6 @@ use strongroom_protocol::transcript::{Nonce, Transcript};
 use strongroom_protocol::{
     AccountSecretName, SecretId, SecretValue, Session, SessionId, Signature, SigningKey, TaskId, UnixSeconds,
 };
-use strongroom_simulator::agent::{GuestAgent, SimulatedGuest};
 use strongroom_simulator::{IntelMachine, Simulator, TdxMeasured};
 use strongroom_sms::clock::Clock;
 use strongroom_sms::config::Config;
@@ -57,19 +55,6 @@ pub(crate) struct RefusedSession {
     pub(crate) status: u16,
     pub(crate) body: String,
     pub(crate) reason: String,
-}
-
-/// A running simulated enclave.
-pub(crate) struct SimulatedEnclave {
-    socket: PathBuf,
-    _folder: tempfile::TempDir,
-    serving: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for SimulatedEnclave {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
 }
 
 /// How a service differs from the usual one.
@@ -477,17 +462,7 @@ impl Scene {
     }
 
     fn enclave_on(machine: IntelMachine, measured: TdxMeasured, image: B256) -> SimulatedEnclave {
-        let guest = SimulatedGuest { image: measured, ..SimulatedGuest::default() };
-        let agent = Arc::new(GuestAgent::start(simulator(), machine, guest));
-        // The supervisor plays the hypervisor: it measures the image before the app can say anything.
-        agent.emit_event(APP_IMAGE_EVENT, image.as_slice()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("dstack.sock");
-        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let serving = tokio::spawn(async move {
-            strongroom_simulator::agent::serve(listener, agent, std::future::pending()).await.unwrap();
-        });
-        SimulatedEnclave { socket, _folder: folder, serving }
+        SimulatedEnclave::start(simulator(), machine, measured, image).unwrap()
     }
 
     pub(crate) fn pinned(&self) -> Pinned {
@@ -506,7 +481,7 @@ impl Scene {
 
     /// A release in this process, as the guest makes it.
     pub(crate) async fn release(&self, held: &Held, enclave: &SimulatedEnclave) -> Result<Released, ReleaseError> {
-        let source = EvidenceSource::Dstack(enclave.socket.clone());
+        let source = EvidenceSource::Dstack(enclave.socket().to_owned());
         let mut random = hpke::rand_core::UnwrapErr(getrandom::SysRng);
         let patience = Patience { attempts: 1, ..Patience::default() };
         strongroom_client::release(&self.client(), self.pinned(), held.id, &source, patience, &mut random).await
@@ -525,7 +500,7 @@ impl Scene {
         enclave: &SimulatedEnclave,
     ) -> ReleaseRequest {
         use base64::Engine as _;
-        let source = EvidenceSource::Dstack(enclave.socket.clone());
+        let source = EvidenceSource::Dstack(enclave.socket().to_owned());
         let evidence = source.evidence(evidenced.report_data()).await.unwrap();
         ReleaseRequest {
             session: session.to_string(),
@@ -560,7 +535,7 @@ impl Scene {
             .env("STRONGROOM_CHAIN_ID", pinned.chain_id.to_string())
             .env("STRONGROOM_HUB", pinned.hub.to_string())
             .env("STRONGROOM_SESSION", held.id.to_string())
-            .env("STRONGROOM_EVIDENCE_SOCKET", &enclave.socket);
+            .env("STRONGROOM_EVIDENCE_SOCKET", enclave.socket());
         tokio::task::block_in_place(|| guest.output().unwrap())
     }
 }

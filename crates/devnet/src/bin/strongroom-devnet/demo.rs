@@ -3,9 +3,11 @@
 //! the result comes back encrypted. Then what is refused, and why. Values of secrets are random and never shown.
 
 mod market;
+mod refusals;
 mod report;
 mod result;
 mod story;
+mod thief;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -40,10 +42,12 @@ pub(crate) enum Who {
     DataOwner,
     Requester,
     Pool,
+    Thief,
 }
 
 impl Who {
-    pub(crate) const ALL: [Self; 5] = [Self::Network, Self::Developer, Self::DataOwner, Self::Requester, Self::Pool];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Network, Self::Developer, Self::DataOwner, Self::Requester, Self::Pool, Self::Thief];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -52,6 +56,7 @@ impl Who {
             Self::DataOwner => "data owner",
             Self::Requester => "requester",
             Self::Pool => "pool",
+            Self::Thief => "thief",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the people of the story do on chain: register, sign orders, match, revoke; with the code that pools and owners use.
 
 use alloy_primitives::{Address, B256, U256};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use strongroom_devnet::{Devnet, development_accounts};
 use strongroom_poco::accounts::Registries;
 use strongroom_poco::calls::{self, Call, Manage as _, NewApp, NewDataset, Operation};
@@ -145,8 +145,16 @@ impl Market {
         })
     }
 
+    /// Matches orders that must match into a deal.
+    pub(crate) async fn buy(&self, requester: usize, orders: &Orders) -> anyhow::Result<DealId> {
+        match self.try_to_buy(requester, orders).await? {
+            Ok(deal) => Ok(deal),
+            Err(reason) => bail!("the orders do not match: {reason}"),
+        }
+    }
+
     /// Matches orders into a deal, or tells why the hub refuses.
-    pub(crate) async fn buy(&self, requester: usize, orders: &Orders) -> anyhow::Result<Result<DealId, String>> {
+    pub(crate) async fn try_to_buy(&self, requester: usize, orders: &Orders) -> anyhow::Result<Result<DealId, String>> {
         let call = calls::match_orders(self.hub(), &orders.app, &orders.dataset, &orders.workerpool, &orders.request);
         let wallet = Wallet::new(self.chain.clone(), key(requester)?, SendLimits::default());
         match wallet.send(&call).await {

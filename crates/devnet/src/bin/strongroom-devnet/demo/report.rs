@@ -37,7 +37,7 @@ pub(super) fn page(steps: &[Step], summary: &str) -> String {
 /// A lane for each person, a dot for each step; red for what was refused.
 fn timeline(steps: &[Step]) -> String {
     let whole = steps.last().map_or(1.0, |step| step.at.as_secs_f64().max(0.1));
-    let height = LANE * 5.0 + 30.0;
+    let height = Who::ALL.iter().fold(30.0, |height, _| height + LANE);
     let mut picture = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"timeline\">\n");
     let mut y = LANE / 2.0;
     for who in Who::ALL {

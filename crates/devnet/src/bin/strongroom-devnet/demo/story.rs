@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, hex};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde_json::json;
 use strongroom_content::cid::AddAs;
 use strongroom_content::dataset::{self, DatasetKey};
@@ -15,17 +15,16 @@ use strongroom_devnet::home::{ALREADY_EXISTS, DONE, Home, REFUSED};
 use strongroom_devnet::whole::{POOL_OWNER, WholeNetwork};
 use strongroom_oci::ImageBuilder;
 use strongroom_poco::calls::{NewApp, NewDataset};
-use strongroom_poco::match_refusal;
 use strongroom_protocol::TaskId;
 
 use super::market::{DATASET_PRICE, Market, POOL_PRICE, Wanted};
 use super::{Teller, Who, result};
 
 /// Accounts of the local chain by what they do; the first has all RLC.
-const BANK: usize = 0;
-const DEVELOPER: usize = 1;
-const DATA_OWNER: usize = 2;
-const REQUESTER: usize = 3;
+pub(super) const BANK: usize = 0;
+pub(super) const DEVELOPER: usize = 1;
+pub(super) const DATA_OWNER: usize = 2;
+pub(super) const REQUESTER: usize = 3;
 /// How long the task may take. It needs about a second; a loaded machine needs more.
 const PATIENCE: Duration = Duration::from_mins(2);
 const ROWS: usize = 100_000;
@@ -51,14 +50,6 @@ pub(crate) struct Stage<'a> {
     pub(crate) whole: &'a WholeNetwork,
     pub(crate) home: &'a Home,
     pub(crate) folder: &'a Path,
-}
-
-/// A refusal of the hub, with what its number means.
-fn in_words(reason: &str) -> String {
-    match match_refusal::explain(reason) {
-        Some(words) => format!("{words} ({reason})"),
-        None => reason.to_owned(),
-    }
 }
 
 impl Stage<'_> {
@@ -109,10 +100,7 @@ impl Stage<'_> {
         });
         let wanted = Wanted { app, dataset: &grant, workerpool: self.whole.workerpool, params: params.to_string() };
         let orders = market.orders(&wanted, DEVELOPER, POOL_OWNER, REQUESTER)?;
-        let deal = match market.buy(REQUESTER, &orders).await? {
-            Ok(deal) => deal,
-            Err(reason) => bail!("the orders do not match: {reason}"),
-        };
+        let deal = market.buy(REQUESTER, &orders).await?;
         let task = TaskId::of(deal, 0);
         teller.tell(Who::Requester, format_args!("buys one task: deal {deal}"));
         self.until_settled(task, teller).await?;
@@ -128,7 +116,7 @@ impl Stage<'_> {
         }
         ensure!(text.matches(": opened").count() == 3, "the app did not get exactly its own secrets: {text}");
 
-        let refusals = self.show_refusals(&market, teller, &wanted, dataset).await?;
+        let refusals = self.show_refusals(&market, teller, &wanted, image).await?;
         let files = self.find_leaks(&values)?;
         teller.tell(
             Who::Network,
@@ -162,7 +150,7 @@ impl Stage<'_> {
         Ok(value)
     }
 
-    async fn deploy_app(&self, market: &Market, name: &str) -> anyhow::Result<(Address, B256)> {
+    pub(super) async fn deploy_app(&self, market: &Market, name: &str) -> anyhow::Result<(Address, B256)> {
         let mut image = ImageBuilder::default();
         image.host_shell().context("the image of the app")?;
         image.file("/app.sh", format!("{APP}# {name}\n"), true)?.entrypoint(["/bin/sh", "/app.sh"]);
@@ -170,7 +158,7 @@ impl Stage<'_> {
         Ok((self.register(market, name, digest).await?, digest))
     }
 
-    async fn register(&self, market: &Market, name: &str, checksum: B256) -> anyhow::Result<Address> {
+    pub(super) async fn register(&self, market: &Market, name: &str, checksum: B256) -> anyhow::Result<Address> {
         let app = NewApp {
             name: name.to_owned(),
             kind: "DOCKER".to_owned(),
@@ -216,7 +204,11 @@ impl Stage<'_> {
         Ok(())
     }
 
-    async fn until_over(&self, task: TaskId, mut saw: impl FnMut(&str)) -> anyhow::Result<serde_json::Value> {
+    pub(super) async fn until_over(
+        &self,
+        task: TaskId,
+        mut saw: impl FnMut(&str),
+    ) -> anyhow::Result<serde_json::Value> {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let begun = Instant::now();
         let mut last = String::new();
@@ -239,57 +231,6 @@ impl Stage<'_> {
         }
     }
 
-    /// Three that must not work, each with the reason that is given.
-    async fn show_refusals(
-        &self,
-        market: &Market,
-        teller: &mut Teller,
-        wanted: &Wanted<'_>,
-        dataset: Address,
-    ) -> anyhow::Result<Vec<String>> {
-        let mut reasons = Vec::new();
-        let (other, _) = self.deploy_app(market, "other-app").await?;
-        let orders = market.orders(
-            &Wanted { app: other, params: wanted.params.clone(), ..*wanted },
-            DEVELOPER,
-            POOL_OWNER,
-            REQUESTER,
-        )?;
-        let Err(reason) = market.buy(REQUESTER, &orders).await? else {
-            bail!("an app without a grant got the dataset")
-        };
-        let reason = in_words(&reason);
-        teller.refused(Who::Requester, format_args!("buys another app with the same dataset: {reason}"));
-        reasons.push(format!("an app that the data owner granted nothing: {reason}"));
-
-        // The same name, but a checksum that no image of anybody has: whatever enclave starts, it is not the one on chain.
-        let forged = self.register(market, "forged-app", B256::repeat_byte(0xfe)).await?;
-        let grant = market.grant(DATA_OWNER, dataset, forged)?;
-        let another =
-            Wanted { app: forged, dataset: &grant, workerpool: wanted.workerpool, params: wanted.params.clone() };
-        let orders = market.orders(&another, DEVELOPER, POOL_OWNER, REQUESTER)?;
-        let deal = match market.buy(REQUESTER, &orders).await? {
-            Ok(deal) => deal,
-            Err(reason) => bail!("the orders do not match: {reason}"),
-        };
-        let model = self.until_over(TaskId::of(deal, 0), |_| ()).await?;
-        ensure!(model["currentStatus"] == "FAILED", "an image that is not the one on chain ran: {model:#}");
-        let why = cause(&model);
-        teller.refused(Who::Pool, format_args!("an app whose image is not the one named on chain: {why}"));
-        reasons.push(format!("code that is not the one named on chain: {why}"));
-
-        market.revoke(DATA_OWNER, wanted.dataset).await?;
-        let orders = market.orders(wanted, DEVELOPER, POOL_OWNER, REQUESTER)?;
-        let Err(reason) = market.buy(REQUESTER, &orders).await? else { bail!("a revoked grant was good") };
-        let reason = in_words(&reason);
-        teller.refused(
-            Who::Requester,
-            format_args!("buys the first app again after the data owner revoked the grant: {reason}"),
-        );
-        reasons.push(format!("a grant that was revoked: {reason}"));
-        Ok(reasons)
-    }
-
     /// Looks for the values in everything that was written, and tells how many files there are.
     fn find_leaks(&self, values: &[String]) -> anyhow::Result<usize> {
         let mut written = Vec::new();
@@ -307,25 +248,6 @@ impl Stage<'_> {
             }
         }
         Ok(files)
-    }
-}
-
-/// The cause and message that the pool tells of a failed task.
-fn cause(model: &serde_json::Value) -> String {
-    fn find(value: &serde_json::Value, member: &str) -> Option<String> {
-        match value {
-            serde_json::Value::Object(members) => members
-                .get(member)
-                .and_then(|found| found.as_str().map(str::to_owned))
-                .or_else(|| members.values().find_map(|value| find(value, member))),
-            serde_json::Value::Array(list) => list.iter().find_map(|value| find(value, member)),
-            _ => None,
-        }
-    }
-    let cause = find(model, "cause").unwrap_or_else(|| "refused".to_owned());
-    match find(model, "message") {
-        Some(message) => format!("{cause}: {message}"),
-        None => cause,
     }
 }
 
