@@ -11,6 +11,7 @@ use alloy_primitives::Address;
 use serde::Serialize;
 use serde_json::Value;
 use strongroom_keystore::{Freshness, Keystore};
+use strongroom_pool::lifecycle::Role;
 use strongroom_protocol::SigningKey;
 
 use crate::Devnet;
@@ -71,21 +72,12 @@ pub struct PoolOptions {
     pub log_filter: String,
 }
 
-/// One half of a pool, as a program of its own. Both share the state file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    /// With the key of the pool's owner; has the API.
-    Scheduler,
-    /// With the worker's key; runs enclaves.
-    Worker,
-}
-
 /// A running pool, or a half of one. Dropping it kills it.
 #[derive(Debug)]
 pub struct Pool {
     program: PathBuf,
     settings: PathBuf,
-    half: Option<Half>,
+    half: Option<Role>,
     url: String,
     process: OwnedProcess,
 }
@@ -184,12 +176,12 @@ impl Pool {
         Self::start_with(network, options, None)
     }
 
-    /// As [`Self::start`], one half alone. The other half is started with the same options, before or after. Blocks the thread.
-    pub fn start_half(network: &Devnet, options: &PoolOptions, half: Half) -> Result<Self, PoolError> {
+    /// As [`Self::start`], one half alone, as a program of its own; both share the state file. The other half is started with the same options, before or after. Blocks the thread.
+    pub fn start_half(network: &Devnet, options: &PoolOptions, half: Role) -> Result<Self, PoolError> {
         Self::start_with(network, options, Some(half))
     }
 
-    fn start_with(network: &Devnet, options: &PoolOptions, half: Option<Half>) -> Result<Self, PoolError> {
+    fn start_with(network: &Devnet, options: &PoolOptions, half: Option<Role>) -> Result<Self, PoolError> {
         let folder = &options.folder;
         let password_file = folder.join("password");
         write(&password_file, PASSWORD.as_bytes())?;
@@ -287,20 +279,20 @@ impl Pool {
     }
 }
 
-fn run(program: &Path, settings: &Path, half: Option<Half>) -> Result<(OwnedProcess, String), PoolError> {
+fn run(program: &Path, settings: &Path, half: Option<Role>) -> Result<(OwnedProcess, String), PoolError> {
     let mut command = Command::new(program);
     command.arg("--config").arg(settings).arg("run");
     match half {
         None => {}
-        Some(Half::Scheduler) => drop(command.args(["--role", "scheduler"])),
-        Some(Half::Worker) => drop(command.args(["--role", "worker"])),
+        Some(Role::Scheduler) => drop(command.args(["--role", "scheduler"])),
+        Some(Role::Worker) => drop(command.args(["--role", "worker"])),
     }
     let process = OwnedProcess::start("strongroom-pool", command)?;
     let logged = |line: &str, message: &str| {
         let event: Value = serde_json::from_str(line).ok()?;
         (event["message"] == message).then_some(event)
     };
-    let url = if half == Some(Half::Worker) {
+    let url = if half == Some(Role::Worker) {
         String::new()
     } else {
         let listening = |line: &str| logged(line, "listening")?["address"].as_str().map(str::to_owned);

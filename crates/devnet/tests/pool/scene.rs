@@ -12,7 +12,7 @@ use serde_json::Value;
 use strongroom_devnet::content_store::ContentStore;
 use strongroom_devnet::contracts::Hub;
 use strongroom_devnet::market::{Offered, Purchase, tag};
-use strongroom_devnet::pool::{Half, Pool, PoolOptions};
+use strongroom_devnet::pool::{Pool, PoolOptions};
 use strongroom_devnet::resources::App;
 use strongroom_devnet::result_proxy::ResultProxy;
 use strongroom_devnet::simulated::SimulatedTrust;
@@ -21,6 +21,7 @@ use strongroom_devnet::tasks::task_id;
 use strongroom_devnet::whole::measured;
 use strongroom_devnet::{Devnet, development_accounts};
 use strongroom_oci::ImageBuilder;
+use strongroom_pool::lifecycle::Role;
 use strongroom_protocol::{SigningKey, UnixSeconds};
 use strongroom_simulator::Simulator;
 use tempfile::TempDir;
@@ -194,7 +195,7 @@ impl Scene {
         let (network, pool, worker) = tokio::task::spawn_blocking(move || {
             let half = |half| Pool::start_half(&network, &options, half).unwrap();
             let (pool, worker) = if setting.halves {
-                (half(Half::Scheduler), Some(half(Half::Worker)))
+                (half(Role::Scheduler), Some(half(Role::Worker)))
             } else {
                 (Pool::start(&network, &options).unwrap(), None)
             };
