@@ -133,6 +133,9 @@ fn the_demonstration_shows_every_step_and_succeeds() {
         "rows of the dataset: 100000",
         "the dataset order allows other apps only (iExecV5-matchOrders-0x16)",
         "APP_IMAGE_DOWNLOAD_FAILED",
+        "asks for the secrets from an enclave that runs another app: other-app: ",
+        "asks for the secrets from an enclave whose guest is not approved: image-not-approved: ",
+        "strongroom task journal: 2 attempts, all refused",
         "one of the orders is used up or revoked (iExecV5-matchOrders-0x60)",
         "no value is in plain text",
     ] {
