@@ -8,8 +8,7 @@ use sha2::{Digest, Sha256};
 use strongroom_devnet::sdk::{CommandLine, SdkVersion};
 use strongroom_devnet::whole::{POOL_OWNER, WORKER};
 
-use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, publish, sign};
-use crate::support::archive::unpacked;
+use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, fetched, publish};
 
 /// Bytes of the dataset that is sold: 50 MB.
 const DATASET_BYTES: u32 = 50_000_000;
@@ -49,17 +48,6 @@ fn run_and_watch(requester: &CommandLine, app: Address, options: &[&str]) -> Vec
     assert!(!tasks.is_empty() && answer["failedTasks"].as_array().is_none_or(Vec::is_empty), "{answer:#}");
     let id = |task: &Value| task["taskid"].as_str().unwrap_or_else(|| panic!("{answer:#}")).to_owned();
     tasks.iter().map(id).collect()
-}
-
-/// Downloads and decrypts the result of a task and gives what the app saw.
-fn fetched(requester: &CommandLine, folder: &Path, task: &str) -> String {
-    let mut command = vec!["task", "show", task, "--download", "result"];
-    if folder.join(".secrets").exists() {
-        command.push("--decrypt");
-    }
-    let _ = std::fs::remove_file(folder.join("result.zip"));
-    requester.run_with_wallet(&command).unwrap();
-    unpacked(&folder.join("result.zip"), "seen.txt")
 }
 
 /// Encrypts the data with the stock command line. Gives the encrypted file and the key.
@@ -196,25 +184,12 @@ fn the_pool_tells_of_the_task(scene: &Scene, task: &str) {
 
 fn bag_of_tasks(scene: &Scene, app: Address) {
     let mut requester = scene.session(SdkVersion::V9, REQUESTER);
-    let apporder = requester.call("orderbook.fetchAppOrderbook", &[json!({ "app": app })]).unwrap();
-    let pool = json!({ "workerpool": scene.whole.workerpool, "category": 0 });
-    let workerpoolorder = requester.call("orderbook.fetchWorkerpoolOrderbook", &[pool]).unwrap();
     let request = json!({
         "app": app, "appmaxprice": 0, "workerpool": scene.whole.workerpool, "workerpoolmaxprice": POOL_PRICE,
         "volume": 5, "category": 0, "tag": TAG, "params": { "iexec_secrets": { "1": "shared" } },
     });
-    let orders = json!({
-        "apporder": apporder["orders"][0]["order"],
-        "workerpoolorder": workerpoolorder["orders"][0]["order"],
-        "requestorder": sign(&mut requester, "Request", &request),
-    });
-    let matched = requester.call("order.matchOrders", &[orders, json!({ "preflightCheck": false })]).unwrap();
-    let deal = requester.call("deal.show", &[matched["dealid"].clone()]).unwrap();
-    let tasks: Vec<Value> = match &deal["tasks"] {
-        Value::Object(tasks) => tasks.values().cloned().collect(),
-        tasks => tasks.as_array().unwrap().clone(),
-    };
-    assert_eq!(tasks.len(), 5, "{deal:#}");
+    let tasks = scene.buy(&mut requester, &request);
+    assert_eq!(tasks.len(), 5, "{tasks:?}");
     for task in tasks {
         let is_completed = |task: &Value| task["statusName"] == "COMPLETED";
         Scene::until(&mut requester, "task.show", &[task], is_completed);

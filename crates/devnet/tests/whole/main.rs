@@ -6,6 +6,7 @@
 mod support;
 
 mod book;
+mod bulk;
 mod by_iexec;
 mod by_strongroom;
 mod journey;

@@ -14,6 +14,7 @@ use strongroom_protocol::UnixSeconds;
 use tempfile::TempDir;
 
 use crate::support;
+use crate::support::archive::unpacked;
 
 pub(crate) const DEVELOPER: usize = 1;
 pub(crate) const DATA_OWNER: usize = 2;
@@ -128,6 +129,34 @@ impl Scene {
         publish(&mut self.session(SdkVersion::V9, POOL_OWNER), "Workerpool", &template)
     }
 
+    /// Buys what `request` asks for with the best orders in the book for its app and of the workerpool. Gives the ids of the tasks.
+    pub(crate) fn buy(&self, requester: &mut Session, request: &Value) -> Vec<Value> {
+        let mut best = |call: &str, query: Value| {
+            let book = requester.call(call, &[query]).unwrap();
+            book["orders"][0]["order"].clone()
+        };
+        let apporder = best("orderbook.fetchAppOrderbook", json!({ "app": request["app"] }));
+        let pool = json!({ "workerpool": self.whole.workerpool, "category": 0 });
+        let workerpoolorder = best("orderbook.fetchWorkerpoolOrderbook", pool);
+        let requestorder = sign(requester, "Request", request);
+        let orders =
+            json!({ "apporder": apporder, "workerpoolorder": workerpoolorder, "requestorder": requestorder });
+        let matched = requester.call("order.matchOrders", &[orders]).unwrap();
+        let deal = requester.call("deal.show", &[matched["dealid"].clone()]).unwrap();
+        match &deal["tasks"] {
+            Value::Object(tasks) => tasks.values().cloned().collect(),
+            tasks => tasks.as_array().unwrap().clone(),
+        }
+    }
+
+    /// What the pool tells anybody about a task.
+    pub(crate) fn told_by_pool(&self, task: &Value) -> Value {
+        let url = format!("{}/tasks/{}", self.whole.pool.url(), task.as_str().unwrap());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = async { http.get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap() };
+        tokio::runtime::Handle::current().block_on(asked)
+    }
+
     /// Asks until the answer is as expected: the order book follows the chain with a little distance, and a task of a deal is only there
     /// once the pool has begun it.
     pub(crate) fn until(
@@ -146,6 +175,17 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// Downloads and decrypts the result of a task and gives what the app saw.
+pub(crate) fn fetched(requester: &CommandLine, folder: &Path, task: &str) -> String {
+    let mut command = vec!["task", "show", task, "--download", "result"];
+    if folder.join(".secrets").exists() {
+        command.push("--decrypt");
+    }
+    let _ = std::fs::remove_file(folder.join("result.zip"));
+    requester.run_with_wallet(&command).unwrap();
+    unpacked(&folder.join("result.zip"), "seen.txt")
 }
 
 /// Makes, signs and publishes an order with the library. Gives its hash.

@@ -23,7 +23,6 @@ fn world() -> World {
 fn config(nodes: &[&FakeNode]) -> ChainConfig {
     ChainConfig {
         endpoints: nodes.iter().map(|node| node.url.clone()).collect(),
-        timeout: Duration::from_millis(500),
         retries: 0,
         head_refresh: Duration::from_hours(1),
         ..ChainConfig::new(nodes[0].url.clone(), CHAIN_ID, HUB)
@@ -151,7 +150,7 @@ async fn every_misbehaviour_of_a_node_is_trouble_and_never_absence() {
     ];
     for (misbehave, expected) in cases {
         let node = FakeNode::start(world()).await;
-        let chain = chain(&[&node]);
+        let chain = Chain::new(ChainConfig { timeout: Duration::from_secs(2), ..config(&[&node]) }).unwrap();
         node.with(|world| world.faults = vec![("eth_call", misbehave.clone())]);
         let error = owner(&chain).await.unwrap_err();
         assert!(expected(fault(&error)), "{misbehave:?}: {error:?}");

@@ -8,7 +8,7 @@ use crate::config::ChainConfig;
 use crate::fake_node::{CHAIN_ID, FakeNode, HUB, Misbehave, World};
 
 /// A node that takes one transaction of the wallet and counts it at once.
-async fn node_that_counts_before_it_shows(receipts: &[Value]) -> (FakeNode, Wallet, Call) {
+async fn node_that_counts_before_it_shows(receipts: &[Value], receipt_lag: Duration) -> (FakeNode, Wallet, Call) {
     let answers = [
         ("eth_estimateGas", json!("0x5208")),
         ("eth_gasPrice", json!("0x1")),
@@ -20,7 +20,7 @@ async fn node_that_counts_before_it_shows(receipts: &[Value]) -> (FakeNode, Wall
     let faults = answers.chain(receipts).map(|(method, answer)| (method, Misbehave::Result(answer))).collect();
     let node = FakeNode::start(World { height: 9, faults, ..World::default() }).await;
     let chain = Chain::new(ChainConfig::new(node.url.clone(), CHAIN_ID, HUB)).unwrap();
-    let limits = SendLimits { receipt_lag: Duration::from_millis(100), ..SendLimits::default() };
+    let limits = SendLimits { receipt_lag, ..SendLimits::default() };
     let wallet = Wallet::new(chain, SigningKey::from_bytes(&[7; 32]).unwrap(), limits);
     let call = Call { what: "a test", to: HUB, input: Bytes::new(), extra_gas: 0 };
     let hash = wallet.sign(&call, 7, 26_250, Offer::Flat { price: 1 }).0;
@@ -30,7 +30,8 @@ async fn node_that_counts_before_it_shows(receipts: &[Value]) -> (FakeNode, Wall
 
 #[tokio::test]
 async fn a_nonce_that_is_counted_before_the_receipt_is_shown_is_our_own() {
-    let (node, wallet, call) = node_that_counts_before_it_shows(&[Value::Null, Value::Null]).await;
+    let (node, wallet, call) =
+        node_that_counts_before_it_shows(&[Value::Null, Value::Null], Duration::from_mins(1)).await;
     let hash = wallet.sign(&call, 7, 26_250, Offer::Flat { price: 1 }).0;
     let receipt =
         json!({ "transactionHash": hash, "blockNumber": "0x9", "gasUsed": "0x5208", "status": "0x1", "logs": [] });
@@ -40,7 +41,8 @@ async fn a_nonce_that_is_counted_before_the_receipt_is_shown_is_our_own() {
 
 #[tokio::test]
 async fn a_nonce_whose_receipt_never_comes_was_used_by_another_program() {
-    let (_node, wallet, call) = node_that_counts_before_it_shows(&vec![Value::Null; 1_000]).await;
+    let (_node, wallet, call) =
+        node_that_counts_before_it_shows(&vec![Value::Null; 1_000], Duration::from_millis(100)).await;
     let error = wallet.send(&call).await.unwrap_err();
     assert!(matches!(error, SendError::Overtaken { .. }), "{error}");
 }
