@@ -139,8 +139,7 @@ impl Scene {
         let pool = json!({ "workerpool": self.whole.workerpool, "category": 0 });
         let workerpoolorder = best("orderbook.fetchWorkerpoolOrderbook", pool);
         let requestorder = sign(requester, "Request", request);
-        let orders =
-            json!({ "apporder": apporder, "workerpoolorder": workerpoolorder, "requestorder": requestorder });
+        let orders = json!({ "apporder": apporder, "workerpoolorder": workerpoolorder, "requestorder": requestorder });
         let matched = requester.call("order.matchOrders", &[orders]).unwrap();
         let deal = requester.call("deal.show", &[matched["dealid"].clone()]).unwrap();
         match &deal["tasks"] {
