@@ -167,7 +167,7 @@ impl Devnet {
         self.anvil.as_ref()
     }
 
-    /// The same, to freeze and thaw.
+    /// The same, to freeze and thaw, to end and start again.
     pub fn anvil_mut(&mut self) -> Option<&mut Anvil> {
         self.anvil.as_mut()
     }

@@ -14,7 +14,10 @@ use rustix::process::{Pid, Signal};
 /// How many lines of output are kept; older ones are forgotten.
 const LINES_KEPT: usize = 4096;
 
-/// Why a process could not be started or waited for.
+/// Pause between two looks whether a process has ended.
+const END_PAUSE: Duration = Duration::from_millis(5);
+
+/// Why a process could not be started, waited for or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The system refused to start it.
@@ -33,6 +36,15 @@ pub enum ProcessError {
         name: String,
         /// Its last lines.
         output: String,
+    },
+    /// It did not end in good order.
+    #[error("{name} was asked to end and did not do so in good order")]
+    End {
+        /// What the process is called in messages.
+        name: String,
+        /// How it ended, or what the system said.
+        #[source]
+        source: io::Error,
     },
     /// It runs but did not print what was waited for.
     #[error("{name} was not ready after {} s; it printed:\n{output}", patience.as_secs())]
@@ -148,6 +160,25 @@ impl OwnedProcess {
         Ok(rustix::process::kill_process(running.ok_or_else(gone)?, signal)?)
     }
 
+    /// Asks the process to end (SIGTERM) and waits until it has, with success. Blocks the thread.
+    pub fn end(&mut self, patience: Duration) -> Result<(), ProcessError> {
+        let failed = |name: &str, source| ProcessError::End { name: name.to_owned(), source };
+        self.signal(Signal::TERM).map_err(|source| failed(&self.name, source))?;
+        let deadline = Instant::now() + patience;
+        let status = loop {
+            match self.child.try_wait().map_err(|source| failed(&self.name, source))? {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    return Err(failed(&self.name, io::Error::from(io::ErrorKind::TimedOut)));
+                }
+                None => thread::sleep(END_PAUSE),
+            }
+        };
+        // The leash must not outlive it: its number may soon belong to somebody else.
+        self.kill();
+        if status.success() { Ok(()) } else { Err(failed(&self.name, io::Error::other(status.to_string()))) }
+    }
+
     /// Kills the process (SIGKILL) and waits for its end; it stays dead.
     pub fn kill(&mut self) {
         // The leash goes first: once the child is reaped, its number may belong to somebody else.
@@ -234,6 +265,19 @@ mod tests {
     fn a_missing_program_is_named() {
         let error = OwnedProcess::start("ghost", Command::new("/nonexistent/ghost")).unwrap_err();
         assert!(error.to_string().starts_with("could not start ghost"));
+    }
+
+    #[test]
+    fn a_process_that_is_asked_to_end_may_tidy_up_and_one_that_fails_in_that_is_reported() {
+        let patience = Duration::from_secs(10);
+        for (code, ends_well) in [(0, true), (3, false)] {
+            let script = format!("trap 'echo tidied up; exit {code}' TERM; echo ready; while :; do sleep 0.01; done");
+            let mut process = OwnedProcess::start("tidy", shell(&script)).unwrap();
+            process.wait_for_line(patience, |line| (line == "ready").then_some(())).unwrap();
+            assert_eq!(process.end(patience).is_ok(), ends_well);
+            process.wait_for_line(patience, |line| (line == "tidied up").then_some(())).unwrap();
+            assert!(process.end(patience).is_err(), "it has ended");
+        }
     }
 
     #[test]

@@ -68,6 +68,60 @@ async fn a_network_ends_with_its_owner() {
     assert!(matches!(chain.node.chain_id().await, Err(NodeError::Rpc { .. })));
 }
 
+/// The blocks up to `height`, and what the chain says of an account at each of them.
+async fn past(node: &Node, account: Address, height: u64) -> Vec<(serde_json::Value, U256)> {
+    let mut past = Vec::new();
+    for number in 0..=height {
+        let block: serde_json::Value = node.request("eth_getBlockByNumber", (U256::from(number), true)).await.unwrap();
+        let nonce = node.request("eth_getTransactionCount", (account, U256::from(number))).await.unwrap();
+        past.push((block, nonce));
+    }
+    past
+}
+
+/// The events of all blocks, and the height.
+async fn events(node: &Node) -> (serde_json::Value, u64) {
+    let height: U256 = node.request("eth_blockNumber", ()).await.unwrap();
+    let filter = serde_json::json!({ "fromBlock": "earliest" });
+    (node.request("eth_getLogs", (filter,)).await.unwrap(), height.to())
+}
+
+#[tokio::test]
+async fn a_chain_that_ends_goes_on_where_it_was_and_one_that_is_killed_where_it_last_ended() {
+    let mut devnet = Devnet::start(Options::default()).await.unwrap();
+    let chain = devnet.chain().unwrap();
+    let (node, sender) = (&chain.node, account(1).address());
+    let kept = chain.create_app(&account(1), &App::named("kept")).await.unwrap();
+    node.hold_blocks().await.unwrap();
+    let _: B256 =
+        node.request("eth_sendTransaction", (serde_json::json!({ "from": sender, "to": sender }),)).await.unwrap();
+    assert!(node.has_waiting(sender).await.unwrap());
+    let (told, height) = events(node).await;
+    let before = past(node, sender, height).await;
+
+    let url = devnet.rpc_url().to_owned();
+    let anvil = devnet.anvil_mut().unwrap();
+    anvil.end().unwrap();
+    assert!(matches!(node.chain_id().await, Err(NodeError::Rpc { .. })));
+    anvil.start_again().unwrap();
+    assert_eq!(anvil.rpc_url(), url);
+    assert_eq!(events(node).await, (told.clone(), height));
+    assert_eq!(past(node, sender, height).await, before);
+    assert!(!node.has_waiting(sender).await.unwrap(), "what was in no block is lost");
+
+    let lost = chain.create_app(&account(1), &App::named("lost")).await.unwrap();
+    let anvil = devnet.anvil_mut().unwrap();
+    anvil.kill();
+    anvil.start_again().unwrap();
+    // Without the connections to the killed one.
+    let chain = devnet.chain().unwrap();
+    let node = &chain.node;
+    assert_eq!(events(node).await, (told, height));
+    assert_ne!(node.code(kept).await.unwrap(), Bytes::new());
+    assert_eq!(node.code(lost).await.unwrap(), Bytes::new());
+    assert_eq!(chain.create_app(&account(1), &App::named("lost")).await.unwrap(), lost);
+}
+
 #[tokio::test]
 async fn a_running_network_can_be_attached_to_and_another_contract_is_refused() {
     let devnet = Devnet::start(Options::default()).await.unwrap();
