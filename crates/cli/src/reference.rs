@@ -1,13 +1,13 @@
-//! `docs/reference/cli.md` says what `--help` says. `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-cli reference` writes it anew.
+//! `docs/reference/cli.md` says what `--help` says. `UPDATE_EXPECT=1 cargo test -p strongroom-cli reference` writes it anew.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
+use expect_test::expect_file;
 
 use crate::arguments::Arguments;
 
-const HEAD: &str = "<!-- Written by `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-cli reference`. -->
+const HEAD: &str = "<!-- Written by `UPDATE_EXPECT=1 cargo test -p strongroom-cli reference`. -->
 # The command line `strongroom`
 
 Every command also has a manual page (`strongroom man --folder FOLDER`) and `--help`. Options that every command of its kind
@@ -118,11 +118,5 @@ fn the_reference_has_every_command_and_option() {
         let of_group = |argument: &&Arg| heading(argument).is_some_and(|(heading, _)| heading == title);
         table(&mut page, shared.iter().filter(of_group));
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/cli.md");
-    #[expect(clippy::disallowed_methods, reason = "tests have no other settings")]
-    if std::env::var_os("STRONGROOM_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap();
-    assert!(written == page, "docs/reference/cli.md is out of date; write it anew with STRONGROOM_WRITE_DOCS=1");
+    expect_file!["../../../docs/reference/cli.md"].assert_eq(&page);
 }

@@ -1,13 +1,13 @@
 //! `docs/reference/pool-settings.md` says what the sample file says, which holds the defaults of the types.
-//! `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-pool --test reference` writes it anew.
+//! `UPDATE_EXPECT=1 cargo test -p strongroom-pool --test reference` writes it anew.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::fmt::Write as _;
-use std::path::Path;
 
+use expect_test::expect_file;
 use strongroom_pool::config::{SAMPLE, variable_of};
 
-const HEAD: &str = "<!-- Written by `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-pool --test reference`. -->
+const HEAD: &str = "<!-- Written by `UPDATE_EXPECT=1 cargo test -p strongroom-pool --test reference`. -->
 # Settings of strongroom-pool
 
 In the file, a table per part before the last dot, as in the [sample file](../strongroom-pool.toml). A variable replaces the file;
@@ -36,11 +36,5 @@ fn the_settings_page_has_every_setting() {
             meaning.clear();
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/pool-settings.md");
-    #[expect(clippy::disallowed_methods, reason = "tests have no other settings")]
-    if std::env::var_os("STRONGROOM_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap();
-    assert!(written == page, "pool-settings.md is out of date; write it anew with STRONGROOM_WRITE_DOCS=1");
+    expect_file!["../../../docs/reference/pool-settings.md"].assert_eq(&page);
 }

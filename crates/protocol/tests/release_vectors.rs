@@ -1,11 +1,11 @@
 //! The worked vectors of `docs/reference/release-protocol.md` are what this crate computes.
-//! `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-protocol --test release_vectors` writes them anew.
+//! `UPDATE_EXPECT=1 cargo test -p strongroom-protocol --test release_vectors` writes them anew.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::convert::Infallible;
-use std::path::Path;
 
 use alloy_primitives::{Address, B256};
+use expect_test::expect_file;
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
 use strongroom_protocol::bundle::{self, Form, Item, Stage};
@@ -14,7 +14,6 @@ use strongroom_protocol::sealing::EnclaveKeyPair;
 use strongroom_protocol::transcript::{Deployment, Nonce, Transcript};
 use strongroom_protocol::{SecretValue, SessionId, SigningKey, TaskId};
 
-const PAGE: &str = "../../docs/reference/release-protocol.md";
 const ENCLAVE_IKM: u8 = 0x0a;
 const EPHEMERAL_IKM: u8 = 0x0b;
 const IDENTITY: [u8; 32] = [0x0c; 32];
@@ -87,15 +86,8 @@ fn computed() -> Value {
 
 #[test]
 fn the_page_shows_what_the_code_computes() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, vectors) = page.split_once("```json\n").unwrap();
-    let computed = computed();
-    #[expect(clippy::disallowed_methods, reason = "tests have no other settings")]
-    if std::env::var_os("STRONGROOM_WRITE_DOCS").is_some() {
-        std::fs::write(&path, format!("{before}```json\n{computed:#}\n```\n")).unwrap();
-        return;
-    }
-    let shown: Value = serde_json::from_str(vectors.split("```").next().unwrap()).unwrap();
-    assert_eq!(shown, computed);
+    let page = expect_file!["../../../docs/reference/release-protocol.md"];
+    let shown = page.data();
+    let (before, _) = shown.split_once("```json\n").unwrap();
+    page.assert_eq(&format!("{before}```json\n{:#}\n```\n", computed()));
 }

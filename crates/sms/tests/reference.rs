@@ -1,27 +1,15 @@
 //! `docs/reference/sms-settings.md` and `http-api.md` say what the code says.
-//! `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-sms --test reference` writes them anew.
+//! `UPDATE_EXPECT=1 cargo test -p strongroom-sms --test reference` writes them anew.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::fmt::Write as _;
-use std::path::Path;
 
+use expect_test::expect_file;
 use serde_json::Value;
 use strongroom_sms::config::KEYS;
 
 const OPENAPI: &str = include_str!("../src/http/openapi.json");
-const GENERATED: &str =
-    "<!-- Written by `STRONGROOM_WRITE_DOCS=1 cargo test -p strongroom-sms --test reference`. -->\n";
-
-#[track_caller]
-fn assert_page(name: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
-    #[expect(clippy::disallowed_methods, reason = "tests have no other settings")]
-    if std::env::var_os("STRONGROOM_WRITE_DOCS").is_some() {
-        std::fs::write(&path, expected).unwrap();
-    }
-    let page = std::fs::read_to_string(&path).unwrap();
-    assert!(page == expected, "{name} is out of date; write it anew with STRONGROOM_WRITE_DOCS=1");
-}
+const GENERATED: &str = "<!-- Written by `UPDATE_EXPECT=1 cargo test -p strongroom-sms --test reference`. -->\n";
 
 /// A cell of a table.
 fn cell(text: &str) -> String {
@@ -40,7 +28,7 @@ fn the_settings_page_has_every_setting() {
         let old = key.old_variable.map_or_else(String::new, |name| format!("`{name}`"));
         writeln!(page, "| `{}` | `{}` | {old} | {} |", key.path, key.variable(), cell(key.meaning)).unwrap();
     }
-    assert_page("sms-settings.md", &page);
+    expect_file!["../../../docs/reference/sms-settings.md"].assert_eq(&page);
 }
 
 #[test]
@@ -60,7 +48,7 @@ fn the_http_page_has_every_route() {
             }
         }
     }
-    assert_page("http-api.md", &page);
+    expect_file!["../../../docs/reference/http-api.md"].assert_eq(&page);
 }
 
 /// A part of the document, through a reference to its components if it is one.

@@ -1,7 +1,6 @@
 //! Help and completion: part of the interface, so any change shows in a diff.
 
-use std::fs;
-use std::path::Path;
+use expect_test::expect_file;
 
 use crate::home::Home;
 
@@ -94,12 +93,7 @@ fn the_help_of_every_command_is_as_written_down() {
         actual +=
             &format!("$ strongroom {command} --help\n{}\n", ran.ends_with(0).stdout).replace("  --help\n", " --help\n");
     }
-    let expected = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/strongroom/golden/help.txt"));
-    if expected.unwrap_or_default() != actual {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("help.txt");
-        fs::write(&file, actual).unwrap();
-        panic!("the help has changed; if that is meant, copy {} to tests/strongroom/golden/", file.display());
-    }
+    expect_file!["golden/help.txt"].assert_eq(&actual);
 }
 
 #[test]

@@ -2,9 +2,8 @@
 //! command. `golden/mistakes.txt` has them all.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
+use expect_test::expect_file;
 use strongroom_poco::orders::{DatasetOrder, WorkerpoolOrder};
 
 use crate::home::{ASSET, Home};
@@ -105,10 +104,5 @@ fn what_is_said_to_the_most_likely_mistakes_is_as_written_down() {
         let said = stable(&format!("{}{}", ran.stdout, ran.stderr), &stage.home);
         writeln!(actual, "# {title}\n$ strongroom {}\n{said}[{}]\n", stable(&command, &stage.home), ran.code).unwrap();
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/strongroom/golden/mistakes.txt");
-    if fs::read_to_string(golden).unwrap_or_default() != actual {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistakes.txt");
-        fs::write(&file, actual).unwrap();
-        panic!("what is said has changed; if that is meant, copy {} to tests/strongroom/golden/", file.display());
-    }
+    expect_file!["golden/mistakes.txt"].assert_eq(&actual);
 }
