@@ -44,6 +44,13 @@ impl Strongroom {
         self.answer(who, &["task", "logs", task], "")
     }
 
+    /// The requester buys a task of `app` over `dataset` and waits for its end.
+    pub(crate) fn ask_to_buy(&self, app: Address, dataset: Address, further: &[&str]) -> Answer {
+        let (app, dataset) = (app.to_string(), dataset.to_string());
+        let command = ["task", "buy", &app, "--dataset", &dataset, "--watch"];
+        self.answer(REQUESTER, &[&command[..], further].concat(), "")
+    }
+
     #[track_caller]
     fn done(&self, who: usize, command: &[&str], input: &str) -> Value {
         let answer = self.answer(who, command, input);
@@ -134,10 +141,8 @@ impl Tool for Strongroom {
     }
 
     fn buy(&self, wanted: &Wanted) -> Result<String, String> {
-        let (app, dataset) = (wanted.app.to_string(), wanted.dataset.to_string());
-        let command = ["task", "buy", &app, "--dataset", &dataset, "--args", wanted.argument, "--encrypt-result"];
-        let further = ["--secret", "1=one", "--secret", "2=two", "--watch"];
-        let answer = self.answer(REQUESTER, &[&command[..], &further].concat(), "");
+        let further = ["--args", wanted.argument, "--encrypt-result", "--secret", "1=one", "--secret", "2=two"];
+        let answer = self.ask_to_buy(wanted.app, wanted.dataset, &further);
         match answer.code {
             DONE => Ok(answer.json["watched"]["tasks"][0]["task"].as_str().unwrap().to_owned()),
             REFUSED => Err(answer.json["missing"].to_string()),

@@ -13,3 +13,4 @@ mod journey;
 mod scene;
 mod story;
 mod tools;
+mod whitelist;
