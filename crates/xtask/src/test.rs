@@ -35,7 +35,8 @@ impl Test {
         // The end-to-end tests start these as programs of their own.
         crate::guest::build()?;
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
-        run(cargo().args(["test", "--workspace", "--locked"]))
+        // To the end, so that one run tells everything that fails.
+        run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
     }
 }
 
