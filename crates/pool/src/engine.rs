@@ -207,7 +207,7 @@ impl Engine {
             if !matches!(task.state, State::Starting | State::Running) {
                 place = None;
             }
-            self.moved(&task);
+            self.moved(&task, event);
         }
         Ok(())
     }
@@ -233,12 +233,15 @@ impl Engine {
         }
     }
 
-    fn moved(&self, task: &Task) {
+    fn moved(&self, task: &Task, event: Event) {
         self.shared.parts.metrics.count_change(task.state);
         match (task.state, &task.facts.failure) {
             (State::Completed, _) => info!(task = %task.id, deal = %task.deal, "task completed"),
             (State::Stuck, Some(failure)) => {
                 info!(task = %task.id, deal = %task.deal, cause = %failure.cause, reason = failure.message, "task given up");
+            }
+            (State::Failed, _) if event == Event::Vanished => {
+                info!(task = %task.id, deal = %task.deal, "task is over; its deal is not on chain any more, so nothing is to be paid back");
             }
             (State::Failed, _) => {
                 info!(task = %task.id, deal = %task.deal, "task failed on chain; the requester is paid back");
@@ -247,7 +250,7 @@ impl Engine {
         }
     }
 
-    /// A deal, from memory if it was read before; it never changes.
+    /// A deal, from memory if it was read before; it never changes while it is on chain.
     async fn deal(&self, id: DealId) -> Result<Arc<DealView>, OutsideError> {
         let known = self.deals().get(&id).cloned();
         if let Some(known) = known {
@@ -260,6 +263,11 @@ impl Engine {
         }
         deals.insert(id, Arc::clone(&read));
         Ok(read)
+    }
+
+    /// Forgets a deal that is not on chain: if it comes again it may be another match of the same order.
+    fn forget_deal(&self, id: DealId) {
+        self.deals().remove(&id);
     }
 
     fn deals(&self) -> std::sync::MutexGuard<'_, HashMap<DealId, Arc<DealView>>> {

@@ -138,6 +138,13 @@ impl Ledger for Contracts {
         Box::pin(self.read_deal(id))
     }
 
+    fn has_deal(&self, id: DealId) -> Asked<'_, bool> {
+        Box::pin(async move {
+            let found = self.chain.deal(id).await.map_err(|error| OutsideError::trouble(&error))?;
+            Ok(found.is_some())
+        })
+    }
+
     fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>> {
         Box::pin(async move {
             let found = self.chain.dataset(dataset).await.map_err(|error| OutsideError::trouble(&error))?;

@@ -73,6 +73,8 @@ pub enum Event {
     Expired,
     /// The task is failed on chain.
     Claimed,
+    /// Its deal is not on chain any more, so no money of it is locked.
+    Vanished,
 }
 
 /// What has to be done about a task in a state.
@@ -184,7 +186,7 @@ impl fmt::Display for State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Accepted,
         Self::Initialized,
         Self::Authorized,
@@ -196,6 +198,7 @@ impl Event {
         Self::GivenUp,
         Self::Expired,
         Self::Claimed,
+        Self::Vanished,
     ];
 }
 
@@ -216,6 +219,7 @@ pub fn step(state: State, event: Event) -> Result<(State, Action), Misplaced> {
         (state, Event::Settled) if !state.is_final() => State::Completed,
         (state, Event::Claimed) if !state.is_final() => State::Failed,
         (State::Stuck, Event::Expired) => State::Claiming,
+        (State::Claiming, Event::Vanished) => State::Failed,
         (state, Event::GivenUp) if state.is_hopeful() => State::Stuck,
         (State::Received, Event::Accepted) => State::Initializing,
         (State::Initializing, Event::Initialized) => State::Authorizing,
@@ -301,7 +305,8 @@ mod tests {
     fn nothing_is_settled_that_was_given_up_unless_the_chain_says_so() {
         for state in [State::Stuck, State::Claiming] {
             let after: HashSet<_> = following(state).into_iter().map(|(event, _)| event).collect();
-            assert!(after.is_subset(&HashSet::from([Event::Settled, Event::Claimed, Event::Expired])), "{state}");
+            let ends = [Event::Settled, Event::Claimed, Event::Expired, Event::Vanished];
+            assert!(after.is_subset(&HashSet::from(ends)), "{state}");
         }
     }
 

@@ -117,8 +117,10 @@ pub trait Ledger: Send + Sync {
     fn head(&self) -> Asked<'_, Block>;
     /// The next stretch of notices after `cursor`; an empty one when there is nothing new that is deep enough.
     fn notices(&self, after: Option<Cursor>) -> Asked<'_, Notices>;
-    /// A deal that was announced. Never changes.
+    /// A deal that was announced. Never changes while it is on chain.
     fn deal(&self, id: DealId) -> Asked<'_, DealView>;
+    /// Whether a deal is on chain: a reorganisation may take back what was announced, and bring it again.
+    fn has_deal(&self, id: DealId) -> Asked<'_, bool>;
     /// Where a dataset is, as text; `None` if it is not registered.
     fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>>;
     /// Where a task stands; [`TaskStatus::Unset`] before it was initialised.

@@ -95,6 +95,10 @@ impl Ledger for OneDeal {
         Box::pin(async { Ok(view) })
     }
 
+    fn has_deal(&self, _id: DealId) -> Asked<'_, bool> {
+        never()
+    }
+
     fn dataset_location(&self, dataset: Address) -> Asked<'_, Option<String>> {
         Box::pin(async move { Ok(Some(format!("https://data.example/{dataset}"))) })
     }

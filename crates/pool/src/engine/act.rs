@@ -42,7 +42,7 @@ pub(super) async fn act(
         && !matches!(action, Action::Judge | Action::Initialize | Action::AwaitDeadline | Action::Claim)
     {
         // A reorganisation took our transaction back.
-        parts.ledger.initialize(task.deal, task.index).await?;
+        initialize(engine, task).await?;
     }
     match action {
         Action::Judge => {
@@ -59,7 +59,7 @@ pub(super) async fn act(
         Action::Initialize => {
             // Anybody may have done it before us.
             if status == TaskStatus::Unset {
-                parts.ledger.initialize(task.deal, task.index).await?;
+                initialize(engine, task).await?;
             }
             Ok(happened(Event::Initialized))
         }
@@ -81,11 +81,28 @@ pub(super) async fn act(
         } else {
             Outcome::Later
         }),
-        Action::Claim => {
-            parts.ledger.claim(task.deal, task.index, status).await?;
-            Ok(happened(Event::Claimed))
-        }
+        Action::Claim => match parts.ledger.claim(task.deal, task.index, status).await {
+            Ok(()) => Ok(happened(Event::Claimed)),
+            Err(OutsideError::Refused(failure)) if parts.ledger.has_deal(task.deal).await? => {
+                Err(OutsideError::Refused(failure))
+            }
+            Err(OutsideError::Refused(_)) => Ok(happened(Event::Vanished)),
+            Err(trouble) => Err(trouble),
+        },
         Action::Rest => Ok(Outcome::Later),
+    }
+}
+
+/// Makes a task active. A refusal holds only while its deal is on chain: a reorganisation that took it back may bring it again.
+async fn initialize(engine: &Engine, task: &Task) -> Result<(), OutsideError> {
+    let ledger = &engine.shared.parts.ledger;
+    match ledger.initialize(task.deal, task.index).await {
+        Err(OutsideError::Refused(_)) if !ledger.has_deal(task.deal).await? => {
+            engine.forget_deal(task.deal);
+            let message = format!("deal {} is not on chain any more: the chain has lost blocks that it had", task.deal);
+            Err(OutsideError::Trouble(message))
+        }
+        done => done,
     }
 }
 

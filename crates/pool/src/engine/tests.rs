@@ -1,7 +1,7 @@
 //! The engine against a world that can stop at any moment: before or after each thing that was asked of it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloy_primitives::B256;
 use strongroom_protocol::snapshot::{Block, TaskStatus};
@@ -41,6 +41,8 @@ struct World {
     enclave: Mutex<Enclave>,
     runs: AtomicUsize,
     view: DealView,
+    /// Whether a reorganisation took the deal back.
+    is_deal_gone: AtomicBool,
     objections: Mutex<Vec<Objection>>,
     troubles: Mutex<HashMap<&'static str, usize>>,
     empty_wallet: AtomicUsize,
@@ -71,6 +73,7 @@ impl World {
             enclave: Mutex::new(Enclave::Delivers),
             runs: AtomicUsize::new(0),
             view,
+            is_deal_gone: AtomicBool::new(false),
             objections: Mutex::default(),
             troubles: Mutex::default(),
             empty_wallet: AtomicUsize::new(0),
@@ -107,6 +110,10 @@ impl World {
 
     /// A transaction: the chain takes it in the right state only.
     fn send(&self, name: &'static str, task: TaskId, from: &[TaskStatus], to: TaskStatus) -> Result<(), OutsideError> {
+        if self.is_deal_gone.load(Ordering::SeqCst) {
+            // Its estimate fails, so that it is not even sent.
+            return Err(OutsideError::refused(Cause::CHAIN_RECEIPT_NOT_VALID, format!("{name} would be reverted")));
+        }
         self.sent.lock().unwrap().push(name);
         if !from.contains(&self.status_of(task)) {
             return Err(OutsideError::refused(Cause::CHAIN_RECEIPT_NOT_VALID, format!("{name} was reverted")));
@@ -137,6 +144,10 @@ impl Ledger for World {
 
     fn deal(&self, _id: DealId) -> Asked<'_, DealView> {
         Box::pin(self.question("deal", async || self.view.clone()))
+    }
+
+    fn has_deal(&self, _id: DealId) -> Asked<'_, bool> {
+        Box::pin(self.question("deal", async || !self.is_deal_gone.load(Ordering::SeqCst)))
     }
 
     fn dataset_location(&self, _dataset: Address) -> Asked<'_, Option<String>> {
@@ -495,6 +506,58 @@ async fn an_initialisation_that_a_reorganisation_took_back_is_made_again() {
     let task = run_until(&world, &store, &[State::Completed, State::Stuck]).await;
     assert_eq!(task.state, State::Completed, "{:?}", task.facts.failure);
     assert_eq!(world.sent(), ["initialize", "initialize", "settle"]);
+}
+
+#[tokio::test]
+async fn a_deal_that_a_reorganisation_took_back_is_waited_for_and_done_when_it_comes_again() {
+    for (state, held_by) in [
+        (State::Initializing, "initialize"),
+        (State::Authorizing, "challenge"),
+        (State::Starting, "session"),
+        (State::Running, "run"),
+        (State::Settling, "settle"),
+    ] {
+        let world = World::new();
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_task(folder.path()).await;
+        world.troubles.lock().unwrap().insert(held_by, usize::MAX);
+        run_until(&world, &store, &[state]).await;
+        world.troubles.lock().unwrap().clear();
+        let sent = world.sent().len();
+        world.statuses.lock().unwrap().clear();
+        world.is_deal_gone.store(true, Ordering::SeqCst);
+        let asked = world.asked.load(Ordering::SeqCst);
+        let several_looks = async {
+            while world.asked.load(Ordering::SeqCst) < asked + 20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = several_looks => {}
+            task = run_until(&world, &store, &[State::Stuck]) => panic!("{state}: {:?}", task.facts.failure),
+        }
+        assert_eq!(world.sent().len(), sent, "{state}");
+        world.is_deal_gone.store(false, Ordering::SeqCst);
+        assert_eq!(run_until(&world, &store, &[State::Completed]).await.state, State::Completed);
+    }
+}
+
+#[tokio::test]
+async fn a_deal_that_never_comes_again_is_given_up_and_nothing_is_claimed_of_it() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_task(folder.path()).await;
+    world.troubles.lock().unwrap().insert("run", usize::MAX);
+    run_until(&world, &store, &[State::Running]).await;
+    let sent = world.sent();
+    world.statuses.lock().unwrap().clear();
+    world.is_deal_gone.store(true, Ordering::SeqCst);
+    *world.now.lock().unwrap() = UnixSeconds(world.view.contribution_deadline().0 + 1);
+    let task = run_until(&world, &store, &[State::Stuck]).await;
+    assert_eq!(task.facts.failure.unwrap().cause, Cause::CONTRIBUTION_TIMEOUT);
+    world.pass_final_deadline();
+    run_until(&world, &store, &[State::Failed]).await;
+    assert_eq!(world.sent(), sent);
 }
 
 #[tokio::test]
