@@ -12,7 +12,10 @@ use strongroom_devnet::node::Node;
 
 use crate::door::Door;
 use crate::scene::{Order, SCHEDULER, Scene, Setting, WORKER, wallet};
-use crate::watching::{PATIENCE, is_move_to, until, until_app, until_enclave, until_logged, until_said, until_state};
+use crate::watching::{
+    PATIENCE, is_move_to, until, until_app, until_enclave, until_logged, until_said, until_state,
+    until_transaction_waits,
+};
 
 /// Pause between blocks once they are made again.
 const BLOCKS: Duration = Duration::from_secs(1);
@@ -21,14 +24,6 @@ const ENDS_WELL: &str = r#"
 echo done > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt","callback-data":"0x01"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
-
-async fn until_transaction_waits(node: &Node, account: usize) {
-    let begun = Instant::now();
-    while !node.has_waiting(wallet(account).address()).await.unwrap() {
-        assert!(begun.elapsed() < PATIENCE, "no transaction was sent");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// The state of a task in the file that the pool left behind.
 fn kept_state(scene: &Scene, task: B256) -> String {

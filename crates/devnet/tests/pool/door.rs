@@ -89,7 +89,8 @@ async fn keep(listener: TcpListener, inside: String, state: watch::Receiver<Stat
         }
         let (inside, mut state) = (inside.clone(), state.clone());
         tokio::spawn(async move {
-            let mut host = TcpStream::connect(inside).await.unwrap();
+            // Nobody is at home.
+            let Ok(mut host) = TcpStream::connect(inside).await else { return };
             let passing = async {
                 if at_entry == State::Open {
                     let _ = tokio::io::copy_bidirectional(&mut visitor, &mut host).await;

@@ -18,6 +18,7 @@ mod isolation;
 mod journeys;
 mod load;
 mod outages;
+mod restarted_chain;
 mod results;
 mod scene;
 mod watching;

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use serde_json::Value;
+use strongroom_devnet::node::Node;
 use strongroom_devnet::pool::Pool;
 
-use crate::scene::{COMPLETED, Scene};
+use crate::scene::{COMPLETED, Scene, wallet};
 
 /// How long anything may take that takes seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
@@ -52,6 +53,15 @@ pub(crate) async fn until_app(marker: &str) {
         processes.any(|process| std::fs::read(process.path().join("cmdline")).is_ok_and(|it| it == wanted.as_bytes()))
     })
     .await;
+}
+
+/// Waits until a transaction of an account waits for a block.
+pub(crate) async fn until_transaction_waits(node: &Node, account: usize) {
+    let begun = Instant::now();
+    while !node.has_waiting(wallet(account).address()).await.unwrap() {
+        assert!(begun.elapsed() < PATIENCE, "no transaction was sent");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits until `is_so`.
