@@ -1,4 +1,4 @@
-//! The documents hold together: every link between them leads somewhere.
+//! The documents hold together: every link between them leads somewhere, and the table of the crates has them all.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::BTreeSet;
@@ -78,6 +78,23 @@ fn every_link_between_the_documents_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_table_of_the_crates_has_each_of_them_once() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, section) = text.split_once("\n## The crates").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut listed: Vec<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    listed.sort();
+    let folders = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut crates: Vec<String> = folders
+        .filter(|folder| folder.join("Cargo.toml").is_file())
+        .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    crates.sort();
+    assert_eq!(listed, crates);
 }
 
 #[test]
