@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use strongroom_client::{EvidenceSource, Patience, Released, Service, Way};
 use strongroom_protocol::bundle::Stage;
+use strongroom_protocol::release::Receipt;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -80,7 +81,15 @@ async fn obtain(settings: &Settings, way: &Way) -> Result<Released, Failure> {
     let service = Service::through(settings.sms.clone(), way).map_err(|error| Failure::Release(error.into()))?;
     let source = EvidenceSource::probe(&settings.sources).map_err(|error| Failure::Release(error.into()))?;
     let mut random = hpke::rand_core::UnwrapErr(getrandom::SysRng);
-    strongroom_client::release(&service, settings.pinned, settings.session, &source, Patience::default(), &mut random)
-        .await
-        .map_err(Failure::Release)
+    let (pinned, session) = (settings.pinned, settings.session);
+    let released =
+        strongroom_client::release(&service, pinned, session, &source, Patience::default(), &mut random).await;
+    released.inspect(|released| show(released.receipt)).map_err(Failure::Release)
+}
+
+/// Whoever reads what was printed can compare the journal with it.
+#[expect(clippy::print_stderr, reason = "the guest speaks to the runtime through standard error")]
+fn show(receipt: Receipt) {
+    let Receipt { sequence, record } = receipt;
+    eprintln!("strongroom-guest: the service recorded this release in its journal as entry {sequence}, {record}");
 }

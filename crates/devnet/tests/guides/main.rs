@@ -17,7 +17,7 @@ const POOL_PORT: &str = "13001";
 const SMS_PORT: &str = "13301";
 
 #[test]
-fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides() {
+fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides_and_audit_it() {
     let network = Network::start();
     let developer = Person::follows("app-developer", &network, &[], &[]);
     let app = developer.variable("APP");
@@ -25,6 +25,8 @@ fn developer_owner_and_requester_get_from_nothing_to_a_paid_task_by_their_guides
     let dataset = owner.variable("DATASET");
     let requester = Person::follows("requester", &network, &[("APP", &app), ("DATASET", &dataset)], &[]);
     assert!(requester.file("result/result.txt").contains("dataset: 25 bytes"));
+    // Who has a part in a task can check what was released for it.
+    requester.reads("auditor", &network, &[("TASK", &requester.variable("TASK"))], &[]);
     // The owner's key opened the file inside, and nobody else has it.
     assert!(!requester.has_file_with("anna,7"));
     for (person, secret) in [(&developer, "the key of an API"), (&requester, "my token")] {

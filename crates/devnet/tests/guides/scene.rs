@@ -80,6 +80,17 @@ impl Person {
         variables: &[(&str, &str)],
         replaced: &[(&str, &str)],
     ) -> Self {
+        let person = Self { home: short_folder() };
+        for folder in ["here", "config", "data"] {
+            fs::create_dir(person.home.path().join(folder)).unwrap();
+        }
+        fs::write(person.home.path().join("password"), format!("the password of {guide}")).unwrap();
+        person.reads(guide, network, variables, replaced);
+        person
+    }
+
+    /// Runs the commands of a guide where this person is.
+    pub(crate) fn reads(&self, guide: &str, network: &Network, variables: &[(&str, &str)], replaced: &[(&str, &str)]) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/guide/{guide}.md"));
         let page = fs::read_to_string(file).unwrap();
         let page = replaced.iter().fold(page, |page, (word, here)| {
@@ -88,12 +99,6 @@ impl Person {
         });
         let blocks = blocks(&page);
         assert!(!blocks.is_empty(), "{guide} has no commands");
-        let home = short_folder();
-        let person = Self { home };
-        for folder in ["here", "config", "data"] {
-            fs::create_dir(person.home.path().join(folder)).unwrap();
-        }
-        fs::write(person.home.path().join("password"), format!("the password of {guide}")).unwrap();
         let script: String = blocks
             .iter()
             .map(|block| match block.exit_code {
@@ -102,8 +107,8 @@ impl Person {
             })
             .chain(["export -p > \"$HOME/variables\"\n".to_owned()])
             .collect();
-        let ended = person.run(&script, network, variables);
-        let (printed, errors) = (person.output("out"), person.output("err"));
+        let ended = self.run(&script, network, variables);
+        let (printed, errors) = (self.output("out"), self.output("err"));
         let outputs: Vec<&str> = printed.split(MARK).skip(1).collect();
         let last = outputs.len().max(1) - 1;
         let words = errors.split(MARK).next_back().unwrap_or_default();
@@ -112,7 +117,6 @@ impl Person {
             let Some(expected) = &block.expected else { continue };
             assert!(is_like(output, expected), "{guide}\n{}\nprinted\n{output}\nand not\n{expected}", block.commands);
         }
-        person
     }
 
     /// One shell for the whole guide, as in a terminal, and the end of everything it started.
