@@ -146,6 +146,36 @@ fn the_demonstration_shows_every_step_and_succeeds() {
 }
 
 #[test]
+fn a_demonstration_that_is_kept_leaves_a_network_on_which_people_go_on() {
+    for program in ["strongroom-pool", "strongroom-simulator"] {
+        support::program(program, program);
+    }
+    support::static_guest();
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = strongroom_devnet();
+    demo.args(["demo", "--keep", "--report"]).arg(folder.path().join("report.html"));
+    let demo = OwnedProcess::start("strongroom-devnet demo", demo).unwrap();
+    demo.wait_for_line(PATIENCE, |line| line.starts_with("Everything stays up").then_some(())).unwrap();
+    let output = demo.output();
+    let surroundings = output.lines().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
+    let mut doctor = Command::new(program("strongroom-cli", "strongroom"));
+    doctor.env_clear().envs(surroundings).args(["doctor", "--wallet", "requester"]);
+    let examined = successful(&doctor.output().unwrap());
+    assert!(!examined.contains("WRONG"), "{examined}");
+    interrupt(demo);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_stops_the_demonstration_before_the_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = strongroom_devnet().args(["demo", "--report"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the report cannot be written to"), "{said}");
+    assert!(output.stdout.is_empty(), "nothing was told");
+}
+
+#[test]
 fn the_load_generator_tells_figures_for_each_number_of_connections() {
     let mut push = strongroom_devnet();
     push.args(["load", "push", "--connections", "1,8", "--seconds", "1", "--prepared-per-second", "200"]);

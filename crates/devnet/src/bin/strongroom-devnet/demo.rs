@@ -10,7 +10,9 @@ mod story;
 mod thief;
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -29,7 +31,7 @@ pub(crate) struct Demo {
     /// Leave the network up until Ctrl-C
     #[arg(long)]
     keep: bool,
-    /// Where the report goes, an HTML page [default: strongroom-demo.html in the temporary folder]
+    /// Where the report goes, an HTML page [default: a new file in the temporary folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     report: Option<PathBuf>,
 }
@@ -94,6 +96,7 @@ impl Teller {
 
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let (mut report_file, report) = create_report(self.report)?;
         let mut teller = Teller { begun: Instant::now(), steps: Vec::new() };
         println!("Strongroom on a local network: secrets are opened only by that enclave, for that paid task.");
         println!(
@@ -118,13 +121,12 @@ impl Demo {
         let home_folder = temporary.path().join("home");
         std::fs::create_dir(&home_folder).context("no temporary folder could be made")?;
         let home = Home::new(strongroom, home_folder)?;
-        home.use_network(&network, whole.sms.url())?;
+        home.use_whole_network(&network, &whole)?;
         let stage = story::Stage { network: &network, whole: &whole, home: &home, folder: temporary.path() };
         let summary = stage.play(&mut teller).await?;
 
         println!("\n{summary}");
-        let report = self.report.unwrap_or_else(|| std::env::temp_dir().join("strongroom-demo.html"));
-        write_report(&report, &teller.steps, &summary)?;
+        report_file.write_all(report::page(&teller.steps, &summary).as_bytes()).context("writing the report")?;
         println!("The same as a page with a timeline: {}", report.display());
         if self.keep {
             println!("\n{network}");
@@ -134,8 +136,14 @@ impl Demo {
     }
 }
 
-fn write_report(file: &Path, steps: &[Step], summary: &str) -> anyhow::Result<()> {
-    std::fs::write(file, report::page(steps, summary)).with_context(|| format!("writing {}", file.display()))
+/// Before the story, so that it is not told in vain.
+fn create_report(place: Option<PathBuf>) -> anyhow::Result<(File, PathBuf)> {
+    let Some(place) = place else {
+        let report = tempfile::Builder::new().prefix("strongroom-demo-").suffix(".html").tempfile();
+        return Ok(report.context("no report can be written into the temporary folder")?.keep()?);
+    };
+    let file = File::create(&place).with_context(|| format!("the report cannot be written to {}", place.display()))?;
+    Ok((file, place))
 }
 
 async fn start_network(teller: &mut Teller) -> anyhow::Result<Devnet> {
