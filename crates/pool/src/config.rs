@@ -220,7 +220,7 @@ pub struct SchedulerConfig {
 impl Default for SchedulerConfig {
     fn default() -> Self {
         Self {
-            keystore: "/etc/strongroom-pool/owner.json".into(),
+            keystore: "/etc/strongroom/owner.json".into(),
             password_file: None,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 13_000,
@@ -276,7 +276,7 @@ pub struct WorkerConfig {
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
-            keystore: "/etc/strongroom-pool/worker.json".into(),
+            keystore: "/etc/strongroom/worker.json".into(),
             password_file: None,
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
