@@ -1,28 +1,27 @@
 //! `strongroom dataset`: files that only granted tasks can read.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+mod encryption;
+mod granting;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::Bytes;
 use ring::digest::{Context, SHA256};
-use serde_json::{Value, json};
+use serde_json::json;
 use strongroom_content::cid::Cid;
-use strongroom_content::dataset::{self as format, DatasetKey};
-use strongroom_market::{Market, Published, Search};
+use strongroom_content::dataset::DatasetKey;
 use strongroom_poco::calls::{self, NewDataset};
-use strongroom_poco::orders::{DatasetOrder, Order};
 use strongroom_poco::{AssetKind, Wallet};
 use strongroom_protocol::address::checksummed;
 use strongroom_protocol::multiaddr::location_text;
 use strongroom_protocol::{Address, B256, SecretId, SecretValue, challenge};
 
-use crate::amount::Amount;
-use crate::arguments::{DatasetCommand, DatasetDeployment, Granting, NetworkChoice, Signer};
-use crate::commands::order::{cancel, described, listing, publish};
+use crate::arguments::{DatasetCommand, DatasetDeployment, NetworkChoice};
+use crate::commands::Session;
 use crate::commands::secret::{self, Target};
-use crate::commands::{Session, random};
 use crate::error::CliError;
 use crate::network::Network;
 use crate::output::{Answer, visible};
@@ -34,90 +33,20 @@ const IPFS_HEADER: [u8; 3] = [0xa5, 0x03, 34];
 /// Runs one of the commands.
 pub(crate) fn run(session: &Session<'_>, command: DatasetCommand) -> Result<Answer, CliError> {
     match command {
-        DatasetCommand::Encrypt { file, output, key_file } => encrypt(session, &file, output, key_file),
+        DatasetCommand::Encrypt { file, output, key_file } => encryption::encrypt(session, &file, output, key_file),
         DatasetCommand::Decrypt { file, output, key_file, checksum } => {
-            decrypt(session, &file, &output, key_file, checksum)
+            encryption::decrypt(session, &file, &output, key_file, checksum)
         }
         DatasetCommand::Deploy(deployment) => deploy(session, &deployment),
         DatasetCommand::Show { dataset, network } => show(session, dataset, &network),
-        DatasetCommand::Grant(granting) => grant(session, &granting),
+        DatasetCommand::Grant(granting) => granting::grant(session, &granting),
         DatasetCommand::Revoke { dataset, order, signer, network } => {
-            revoke(session, dataset, order, &signer, &network)
+            granting::revoke(session, dataset, order, &signer, &network)
         }
-        DatasetCommand::Grants { dataset, network } => grants(session, dataset, &network),
+        DatasetCommand::Grants { dataset, network } => granting::grants(session, dataset, &network),
         DatasetCommand::PushSecret { dataset, push } => secret::push_dataset(session, dataset, &push),
         DatasetCommand::CheckSecret { dataset, service } => secret::check_dataset(session, dataset, &service),
     }
-}
-
-fn encrypt(
-    session: &Session<'_>,
-    file: &Path,
-    output: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-) -> Result<Answer, CliError> {
-    let file = session.here(file);
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let project = &session.surroundings.current_folder;
-    let output = session.here(output.unwrap_or_else(|| Path::new("datasets/encrypted").join(format!("{name}.enc"))));
-    let key_file =
-        key_file.map_or_else(|| dataset_key::folder(project).join(format!("{name}.key")), |f| session.here(f));
-    let from = File::open(&file).map_err(failed("read", &file))?;
-    for path in [&output, &key_file] {
-        if path.symlink_metadata().is_ok() {
-            return Err(CliError::FileExists { path: path.clone() });
-        }
-    }
-    let key = DatasetKey::from_random(random()?);
-    // The key first: a file without its key is lost.
-    dataset_key::write(&key_file, &key)?;
-    let iv = random()?;
-    let to = new_file(&output)?;
-    let encrypted = session.screen.while_doing("Encrypting", || {
-        let checksum = format::encrypt(&key, iv, BufReader::new(from), BufWriter::new(&to))?;
-        to.sync_all().map(|()| checksum)
-    });
-    let checksum = encrypted.map_err(failed("write", &output))?;
-    let text = format!(
-        "file      {}\nkey       {}\nchecksum  {checksum}\nKeep a copy of the key: without it nobody can read the file.",
-        output.display(),
-        key_file.display()
-    );
-    let json = json!({
-        "file": output.display().to_string(),
-        "key_file": key_file.display().to_string(),
-        "checksum": checksum.to_string(),
-    });
-    Ok(Answer::done(text, json))
-}
-
-fn decrypt(
-    session: &Session<'_>,
-    file: &Path,
-    output: &Path,
-    key_file: Option<PathBuf>,
-    expected: Option<B256>,
-) -> Result<Answer, CliError> {
-    let (file, output) = (session.here(file), session.here(output));
-    let project = &session.surroundings.current_folder;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let found = key_file.map(|path| session.here(path)).or_else(|| dataset_key::of_name(project, &name));
-    let key_file = found.unwrap_or_else(|| dataset_key::folder(project).join("dataset.key"));
-    let key = dataset_key::read(&key_file)?;
-    if output.symlink_metadata().is_ok() {
-        return Err(CliError::FileExists { path: output });
-    }
-    if let Some(expected) = expected {
-        must_have_checksum(&file, expected)?;
-    }
-    let from = BufReader::new(File::open(&file).map_err(failed("read", &file))?);
-    // What was written when it fails is worth nothing, and never gets the name.
-    let partial = beside(&output)?;
-    let opened = session.screen.while_doing("Decrypting", || format::decrypt(&key, from, BufWriter::new(&partial)));
-    opened.map_err(|source| CliError::Dataset { path: file.clone(), source })?;
-    partial.persist_noclobber(&output).map_err(|error| failed("write", &output)(error.error))?;
-    let text = format!("{} is decrypted into {}.", file.display(), output.display());
-    Ok(Answer::done(text, json!({ "file": output.display().to_string() })))
 }
 
 fn deploy(session: &Session<'_>, deployment: &DatasetDeployment) -> Result<Answer, CliError> {
@@ -234,98 +163,6 @@ fn show(session: &Session<'_>, dataset: Address, network: &NetworkChoice) -> Res
     Ok(Answer::done(text, json))
 }
 
-fn grant(session: &Session<'_>, granting: &Granting) -> Result<Answer, CliError> {
-    let Granting { dataset, price, volume, tag, app, workerpool, requester, no_publish, signer, network } = granting;
-    let config = session.config()?;
-    let network = Network::find(&config, network)?;
-    let market = if *no_publish { None } else { Some(network.market()?) };
-    let wallet = network.signer(session, &config, signer)?;
-    let owned = network.must_own(AssetKind::Dataset, *dataset, wallet.address());
-    network.wait(session, "Asking the chain", owned)?;
-    let order = DatasetOrder {
-        dataset: *dataset,
-        datasetprice: price.0,
-        volume: U256::from(*volume),
-        tag: tag.0,
-        apprestrict: app.unwrap_or_default(),
-        workerpoolrestrict: workerpool.unwrap_or_default(),
-        requesterrestrict: requester.unwrap_or_default(),
-        salt: random()?.into(),
-    };
-    if app.is_none() {
-        session.screen.note("any app may use the dataset, also one that gives its content away; --app names one");
-    }
-    let domain = network.domain();
-    let hash = order.hash(&domain).to_string();
-    let signed = order.sign(&domain, wallet.key());
-    let Some(market) = market else {
-        let json = json!({ "kind": "dataset", "order_hash": hash, "published": false, "order": signed, "chain": network.name });
-        return Ok(Answer::done(format!("{:#}", json!({ "datasetorder": signed })), json));
-    };
-    let mut answer = publish(session, &network, &market, &signed, &wallet)?;
-    answer.text = format!("Granted: {volume} tasks at {} each.\norder  {hash}", Amount(price.0));
-    Ok(answer)
-}
-
-/// The open orders of a dataset in the book.
-async fn open_orders(market: &Market, dataset: Address) -> Result<Vec<Published<DatasetOrder>>, CliError> {
-    let search = Search::default().with("dataset", dataset);
-    let search = ["app", "workerpool", "requester"].into_iter().fold(search, Search::with_any);
-    Ok(market.orders(&search).await?)
-}
-
-fn revoke(
-    session: &Session<'_>,
-    dataset: Address,
-    order: Option<B256>,
-    signer: &Signer,
-    network: &NetworkChoice,
-) -> Result<Answer, CliError> {
-    let config = session.config()?;
-    let network = Network::find(&config, network)?;
-    let market = network.market()?;
-    let mut orders = network.wait(session, "Asking the order book", open_orders(&market, dataset))?;
-    if let Some(hash) = order {
-        orders.retain(|found| found.hash == hash);
-        if orders.is_empty() {
-            return Err(CliError::NoOrder { kind: "dataset", hash: hash.to_string() });
-        }
-    }
-    if orders.is_empty() {
-        let json = json!({ "dataset": checksummed(&dataset), "revoked": [] });
-        return Ok(Answer::done("There is no open grant in the book.".to_owned(), json));
-    }
-    let wallet = network.signer(session, &config, signer)?;
-    let owned = network.must_own(AssetKind::Dataset, dataset, wallet.address());
-    network.wait(session, "Asking the chain", owned)?;
-    let mut revoked = Vec::new();
-    for found in &orders {
-        cancel(session, &network, &found.order, &wallet)?;
-        revoked.push(found.hash.to_string());
-    }
-    let text = revoked.iter().map(|hash| format!("{hash} is revoked for good.")).collect::<Vec<_>>().join("\n");
-    Ok(Answer::done(text, json!({ "dataset": checksummed(&dataset), "revoked": revoked, "chain": network.name })))
-}
-
-fn grants(session: &Session<'_>, dataset: Address, network: &NetworkChoice) -> Result<Answer, CliError> {
-    let network = Network::find(&session.config()?, network)?;
-    let market = network.market()?;
-    let orders = network.wait(session, "Asking the order book and the chain", async {
-        let owner = network.owner(AssetKind::Dataset, dataset).await?;
-        let mut orders = open_orders(&market, dataset).await?;
-        // The book may lag behind: the chain says what is left, and a new owner's dataset is no longer granted by the old one.
-        orders.retain(|found| found.order.signer(&network.domain()).is_none_or(|signer| signer == owner));
-        for found in &mut orders {
-            let consumed = network.chain.consumed(found.hash).await?;
-            found.remaining = found.order.order.volume.saturating_sub(consumed);
-        }
-        Ok::<_, CliError>(orders)
-    })?;
-    let text = if orders.is_empty() { "There is no open grant in the book.".to_owned() } else { listing(&orders) };
-    let json: Vec<Value> = orders.iter().map(described).collect();
-    Ok(Answer::done(text, json!({ "dataset": checksummed(&dataset), "grants": json, "chain": network.name })))
-}
-
 /// SHA-256 of a file.
 pub(crate) fn checksum_of(path: &Path) -> Result<B256, CliError> {
     let mut hash = Hashing(Context::new(&SHA256));
@@ -359,14 +196,6 @@ fn must_have_checksum(path: &Path, expected: B256) -> Result<B256, CliError> {
 fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> CliError {
     let path = path.to_owned();
     move |source| CliError::File { doing, path: path.clone(), source }
-}
-
-/// A file that was not there, and its folder.
-fn new_file(path: &Path) -> Result<File, CliError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("make the folder of", path))?;
-    }
-    OpenOptions::new().write(true).create_new(true).open(path).map_err(failed("write", path))
 }
 
 /// A nameless file that will get the name `path`.
