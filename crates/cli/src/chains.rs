@@ -10,6 +10,9 @@ use strongroom_protocol::Address;
 use strongroom_protocol::address::{checksummed, parse_checked};
 use url::{Host, Url};
 
+/// How the network on this machine is called.
+pub(crate) const DEVNET: &str = "devnet";
+
 /// Names a network: `^[a-z0-9][a-z0-9-]{0,31}$`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct ChainName(String);
@@ -157,7 +160,7 @@ impl ChainEntry {
                 ),
             ),
             (
-                name("devnet"),
+                name(DEVNET),
                 Self {
                     market: Some(url("http://127.0.0.1:3000")),
                     ipfs_gateway: Some(url("http://127.0.0.1:5001")),
@@ -210,7 +213,8 @@ pub(crate) fn check_sms_url(url: &Url, danger_plain_http: bool) -> Result<(), Sm
     Ok(())
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Whether a service answers on this machine.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

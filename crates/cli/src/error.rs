@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use alloy_primitives::U256;
 use strongroom_client::ServiceError;
 use strongroom_content::dataset::{DatasetError, DatasetKeyError};
 use strongroom_market::MarketError;
@@ -110,6 +111,18 @@ pub(crate) enum CliError {
     /// A transaction did not go through.
     #[error("the transaction did not go through")]
     Send(#[from] SendError),
+    /// The wallet cannot pay for gas. Nothing was sent.
+    #[error("wallet {} has {has} wei of the chain's coin and needs at least {needs} for gas", checksummed(wallet))]
+    NoCoin {
+        /// The wallet.
+        wallet: Address,
+        /// What it has.
+        has: U256,
+        /// What it needs.
+        needs: U256,
+        /// Whether the network gives its coin away.
+        is_local_devnet: bool,
+    },
     /// A transaction went through and left no trace of what it was for.
     #[error("transaction {transaction} went through, but does not say what it made")]
     NoTrace {

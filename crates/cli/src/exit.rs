@@ -4,6 +4,8 @@
 use strongroom_client::ServiceError;
 use strongroom_market::MarketError;
 use strongroom_poco::{ChainError, CheckError, SendError, match_refusal};
+use strongroom_protocol::Address;
+use strongroom_protocol::address::checksummed;
 
 use crate::chains::{ChainName, SmsUrlError};
 use crate::config::ConfigError;
@@ -112,6 +114,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         | CliError::Chain(_)
         | CliError::Check(_)
         | CliError::Send(_)
+        | CliError::NoCoin { .. }
         | CliError::NoTrace { .. }
         | CliError::Declined
         | CliError::NoService { .. }
@@ -159,6 +162,9 @@ fn on_chain(error: &CliError) -> Explanation {
         }
         CliError::Send(error) => send(error),
         CliError::NoTrace { .. } => {
+        CliError::NoCoin { is_local_devnet, wallet, .. } => {
+            Explanation::new(Exit::Refused, gas_remedy(*is_local_devnet, wallet))
+        }
             Explanation::new(Exit::Trouble, "look at the transaction with an explorer of the chain")
         }
         CliError::Declined => Explanation::new(Exit::Refused, "answer y, or give --yes"),
@@ -200,7 +206,7 @@ fn send(error: &SendError) -> Explanation {
             None => Explanation::new(Exit::Refused, "check addresses, amounts and who owns what"),
         },
         SendError::TooExpensive { .. } => Explanation::new(Exit::Trouble, "try again when gas is cheaper"),
-        SendError::NoCoin { .. } => Explanation::new(Exit::Refused, "send some of the chain's coin to the wallet"),
+        SendError::NoCoin { wallet, .. } => Explanation::new(Exit::Refused, gas_remedy(false, wallet)),
         SendError::Stuck { .. } => {
             Explanation::new(Exit::Trouble, "wait, and look whether it got there, before trying again")
         }
@@ -209,6 +215,16 @@ fn send(error: &SendError) -> Explanation {
 }
 
 fn market(error: &MarketError) -> Explanation {
+/// Where a wallet gets coin to pay for gas.
+pub(crate) fn gas_remedy(is_local_devnet: bool, wallet: &Address) -> String {
+    let wallet = checksummed(wallet);
+    if is_local_devnet {
+        format!("strongroom devnet fund {wallet}")
+    } else {
+        format!("send some of the chain's coin to {wallet}")
+    }
+}
+
     match error {
         MarketError::Client(_) => {
             Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use alloy_primitives::U256;
 use alloy_sol_types::Eip712Domain;
 use strongroom_market::Market;
 use strongroom_poco::calls::Call;
 use strongroom_poco::orders::domain;
-use strongroom_poco::{AssetKind, Chain, ChainConfig, Receipt, SendLimits, Wallet};
+use strongroom_poco::{AssetKind, Chain, ChainConfig, Receipt, SendError, SendLimits, Wallet};
 use strongroom_protocol::{Address, SigningKey};
 use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::arguments::{NetworkChoice, Signer};
-use crate::chains::{ChainEntry, ChainName};
+use crate::chains::{ChainEntry, ChainName, DEVNET, is_this_machine};
 use crate::commands::Session;
 use crate::config::Config;
 use crate::error::CliError;
@@ -21,6 +22,8 @@ use crate::error::CliError;
 const MAX_GAS_PRICE_WEI: u128 = 100_000_000_000;
 /// Longest wait for a transaction.
 const SEND_PATIENCE: Duration = Duration::from_mins(5);
+/// What the cheapest transaction takes.
+const LEAST_GAS: u64 = 21_000;
 
 /// A network in use.
 pub(crate) struct Network {
@@ -137,8 +140,26 @@ impl Network {
         session.confirm(question)?;
         self.wait(session, "Sending the transaction", async {
             self.chain.check().await?;
-            Ok::<_, CliError>(wallet.send(call).await?)
+            wallet.send(call).await.map_err(|error| match error {
+                SendError::NoCoin { wallet, has, needs, .. } => self.no_coin(wallet, has, needs),
+                error => error.into(),
+            })
         })
+    }
+
+    /// Fails when `wallet` cannot pay for the cheapest transaction.
+    pub(crate) async fn must_have_gas(&self, wallet: Address, has: U256) -> Result<(), CliError> {
+        let needs = U256::from(self.chain.gas_price().await?).saturating_mul(U256::from(LEAST_GAS));
+        if has < needs { Err(self.no_coin(wallet, has, needs)) } else { Ok(()) }
+    }
+
+    fn no_coin(&self, wallet: Address, has: U256, needs: U256) -> CliError {
+        CliError::NoCoin { wallet, has, needs, is_local_devnet: self.is_local_devnet() }
+    }
+
+    /// Whether this is the network that `strongroom devnet up` starts, which gives its coin away.
+    pub(crate) fn is_local_devnet(&self) -> bool {
+        self.name.as_str() == DEVNET && self.entry.rpc.iter().all(is_this_machine)
     }
 
     /// The owner of a resource, which must be registered.

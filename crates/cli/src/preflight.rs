@@ -9,11 +9,14 @@ use strongroom_protocol::{AccountSecretName, Address, B256, Framework, SecretId,
 
 use crate::amount::Amount;
 use crate::arguments::TagWord;
+use crate::exit::gas_remedy;
 use crate::offer::{Offer, Offers, Wish};
 use crate::sms::describe;
 
 /// A pool holds this much of its price for each task, in percent.
 const POOL_STAKE_PERCENT: u64 = 30;
+/// A match takes at least this much gas: a deal fills more than fifteen slots of storage that were empty, at 20000 each.
+const LEAST_MATCH_GAS: u64 = 300_000;
 
 /// What was found out about a purchase.
 pub(crate) struct Facts<'a> {
@@ -31,6 +34,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) left: [Option<U256>; 3],
     /// Free at the hub for the requester, in nRLC.
     pub(crate) stake: U256,
+    /// What the match is paid with.
+    pub(crate) gas: Gas,
     /// Free at the hub for the owner of the offered workerpool, in nRLC.
     pub(crate) pool_stake: Option<U256>,
     /// The secrets that the tasks need, and whether the SMS has them.
@@ -39,6 +44,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) max_price: Option<Amount>,
     /// Whether the tasks ask for secrets or encryption.
     pub(crate) asks_for_secrets: bool,
+}
+
+/// What transactions of the requester are paid with.
+pub(crate) struct Gas {
+    /// Of the chain's coin in the wallet, in wei.
+    pub(crate) coin: U256,
+    /// The most that one unit of gas may cost, in wei.
+    pub(crate) price: U256,
+    /// Whether the network gives its coin away: [`crate::network::Network::is_local_devnet`].
+    pub(crate) is_given_away: bool,
 }
 
 /// Something that stands in the way.
@@ -65,6 +80,7 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Missing> {
         found.extend(found_out.iter().filter(|found| !is_left_to_the_hub(facts.wish, found)).map(mismatch));
         found.extend(money(facts, app.order(), &dataset, pool.order()));
     }
+    found.extend(gas(facts));
     found.extend(secrets(facts));
     found
 }
@@ -194,6 +210,19 @@ fn money(facts: &Facts<'_>, app: &AppOrder, dataset: &DatasetOrder, pool: &Worke
         found.push(missing(what, "try another --workerpool, or buy fewer: --volume"));
     }
     found
+}
+
+/// The match is a transaction of the requester's, whatever else is missing.
+fn gas(facts: &Facts<'_>) -> Option<Missing> {
+    let needs = facts.gas.price.saturating_mul(U256::from(LEAST_MATCH_GAS));
+    let requester = facts.wish.requester;
+    let wallet = checksummed(&requester);
+    let what = match facts.gas.coin {
+        has if has >= needs => return None,
+        U256::ZERO => format!("wallet {wallet} has no coin of the chain to pay for gas"),
+        has => format!("wallet {wallet} has {has} wei of the chain's coin, but gas costs at least {needs} wei"),
+    };
+    Some(missing(what, gas_remedy(facts.gas.is_given_away, &requester)))
 }
 
 fn secrets(facts: &Facts<'_>) -> Vec<Missing> {

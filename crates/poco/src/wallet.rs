@@ -157,7 +157,27 @@ enum Offer {
     Flat { price: u128 },
 }
 
+impl Chain {
+    /// The most that one unit of gas may cost, as a wallet would offer it now, in wei. Never 0.
+    pub async fn gas_price(&self) -> Result<u128, ChainError> {
+        Ok(Offer::now(self).await?.most())
+    }
+}
+
 impl Offer {
+    async fn now(chain: &Chain) -> Result<Self, ChainError> {
+        let base = chain.ask_one(&BaseFee).await?;
+        let price = chain.ask_one(&GasPrice).await?;
+        Ok(match base {
+            // The base fee grows by an eighth with each full block: twice it lasts six.
+            Some(base) => {
+                let tip = price.saturating_sub(base);
+                Self::Market { most: base.saturating_mul(2).saturating_add(tip).max(1), tip }
+            }
+            None => Self::Flat { price: price.max(1) },
+        })
+    }
+
     fn most(self) -> u128 {
         match self {
             Self::Market { most, .. } => most,
@@ -312,16 +332,7 @@ impl Wallet {
     }
 
     async fn offer(&self) -> Result<Offer, ChainError> {
-        let base = self.chain.ask_one(&BaseFee).await?;
-        let price = self.chain.ask_one(&GasPrice).await?;
-        Ok(match base {
-            // The base fee grows by an eighth with each full block: twice it lasts six.
-            Some(base) => {
-                let tip = price.saturating_sub(base);
-                Offer::Market { most: base.saturating_mul(2).saturating_add(tip).max(1), tip }
-            }
-            None => Offer::Flat { price: price.max(1) },
-        })
+        Offer::now(&self.chain).await
     }
 
     async fn must_be_affordable(&self, call: &Call, offer: Offer, gas: u64) -> Result<(), SendError> {

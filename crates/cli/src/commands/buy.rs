@@ -7,6 +7,7 @@ use std::time::Duration;
 use alloy_primitives::U256;
 use serde_json::{Map, Value, json};
 use strongroom_poco::AssetKind;
+use strongroom_poco::accounts::Money;
 use strongroom_poco::orders::{Order, RequestOrder};
 use strongroom_protocol::address::checksummed;
 use strongroom_protocol::snapshot::App;
@@ -22,7 +23,7 @@ use crate::exit::Exit;
 use crate::network::Network;
 use crate::offer::{self, Offer, Offers, Owners, Wish};
 use crate::output::Answer;
-use crate::preflight::{self, Facts, Missing, judge, offer_line};
+use crate::preflight::{self, Facts, Gas, Missing, judge, offer_line};
 
 /// Buys tasks.
 pub(crate) fn run(session: &Session<'_>, buying: &Buying) -> Result<Answer, CliError> {
@@ -120,7 +121,8 @@ fn prepare(
         dataset_is_registered: wish.dataset.is_none() || seen.owners.dataset.is_some(),
         workerpool_is_registered: wish.workerpool.is_none() || seen.owners.workerpool.is_some(),
         left,
-        stake: seen.stake,
+        stake: seen.money.stake,
+        gas: Gas { coin: seen.money.coin, price: U256::from(seen.gas_price), is_given_away: network.is_local_devnet() },
         pool_stake,
         secrets,
         max_price: buying.max_price,
@@ -134,7 +136,8 @@ fn prepare(
 struct Seen {
     app: Option<App>,
     owners: Owners,
-    stake: U256,
+    money: Money,
+    gas_price: u128,
 }
 
 async fn look(network: &Network, wish: &Wish) -> Result<Seen, CliError> {
@@ -146,7 +149,8 @@ async fn look(network: &Network, wish: &Wish) -> Result<Seen, CliError> {
     if let Some(workerpool) = wish.workerpool {
         owners.workerpool = network.chain.asset_owner(AssetKind::Workerpool, workerpool).await?;
     }
-    Ok(Seen { app, owners, stake: network.chain.money(wish.requester).await?.stake })
+    let money = network.chain.money(wish.requester).await?;
+    Ok(Seen { app, owners, money, gas_price: network.chain.gas_price().await? })
 }
 
 /// What is left of a published order; nothing is known about the buyer's own, which is new.

@@ -10,7 +10,7 @@ use strongroom_protocol::address::checksummed;
 
 use crate::amount::Amount;
 use crate::arguments::{DevnetCommand, DevnetFolder, DevnetProgram, WalletChoice};
-use crate::chains::ChainName;
+use crate::chains::{ChainName, DEVNET};
 use crate::commands::Session;
 use crate::commands::app::{manifest_of, source_of};
 use crate::config::AddChain;
@@ -57,7 +57,7 @@ pub(crate) fn network(session: &Session<'_>, folder: &DevnetFolder) -> Result<Fo
 
 /// How the network is called here.
 fn name() -> ChainName {
-    "devnet".parse().expect("it follows the rule")
+    DEVNET.parse().expect("it follows the rule")
 }
 
 fn program(session: &Session<'_>, named: DevnetProgram) -> PathBuf {

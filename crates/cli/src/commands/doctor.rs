@@ -64,10 +64,13 @@ fn look(session: &Session<'_>, config: &Config, wallet: &WalletChoice, service: 
 }
 
 fn money(session: &Session<'_>, network: &Network, owner: Address) -> Result<String, CliError> {
-    let money = network.wait(session, "Asking the chain", network.chain.money(owner))?;
-    let gas = if money.coin.is_zero() { ", and no coin for gas" } else { "" };
+    let money = network.wait(session, "Asking the chain", async {
+        let money = network.chain.money(owner).await?;
+        network.must_have_gas(owner, money.coin).await?;
+        Ok::<_, CliError>(money)
+    })?;
     let (stake, rlc) = (crate::amount::Amount(money.stake), crate::amount::Amount(money.rlc));
-    Ok(format!("{stake} at the hub, {rlc} in the wallet{gas}"))
+    Ok(format!("{stake} at the hub, {rlc} in the wallet"))
 }
 
 /// Any question will do: whether the wallet has a key for results.

@@ -71,6 +71,7 @@ fn judged(wish: &Wish, offers: &Offers, change: impl FnOnce(&mut Facts<'_>)) -> 
         workerpool_is_registered: true,
         left: [left; 3],
         stake: U256::from(600),
+        gas: Gas { coin: U256::from(3_000_000), price: U256::from(10), is_given_away: false },
         pool_stake: Some(U256::from(60)),
         secrets: vec![(SecretId::Dataset(DATASET), true)],
         max_price: Some(Amount(U256::from(300))),
@@ -131,6 +132,18 @@ fn money_must_be_there_for_all_tasks() {
     only(&dear, "costs 300 nRLC", "--max-price");
     let pool = judged(&wish(), &all_offers(), |facts| facts.pool_stake = Some(U256::from(59)));
     only(&pool, "owner of the workerpool", "--workerpool");
+}
+
+#[test]
+fn the_chains_coin_must_be_there_for_a_match() {
+    let none = judged(&wish(), &all_offers(), |facts| facts.gas.coin = U256::ZERO);
+    only(&none, "has no coin of the chain", &format!("send some of the chain's coin to {}", checksummed(&ME)));
+    let little = judged(&wish(), &all_offers(), |facts| facts.gas.coin = U256::from(2_999_999));
+    only(&little, "has 2999999 wei of the chain's coin, but gas costs at least 3000000 wei", "send some");
+    let dearer = judged(&wish(), &all_offers(), |facts| facts.gas.price = U256::from(11));
+    only(&dearer, "at least 3300000 wei", "send some");
+    let here = judged(&wish(), &all_offers(), |facts| (facts.gas.coin, facts.gas.is_given_away) = (U256::ZERO, true));
+    only(&here, "has no coin", &format!("strongroom devnet fund {}", checksummed(&ME)));
 }
 
 #[test]

@@ -51,6 +51,25 @@ fn a_purchase_that_lacks_nothing_needs_no_password_to_look_at() {
 }
 
 #[test]
+fn a_wallet_without_gas_is_told_before_the_purchase_and_by_the_doctor() {
+    let stage = Stage::new();
+    stage.offer_all(9);
+    stage.chain.world().stakes.extend([(me(), 400), (owner().address(), 60)]);
+    stage.chain.world().without_gas.push(me());
+    let fund = format!("strongroom devnet fund {}", text(me()));
+    let answer = dry_run(&stage, &[]).ends_with(3).json();
+    assert_eq!(remedies(&answer), fund, "{answer}");
+    let ran = stage.home.run(&["doctor"]);
+    assert!(ran.ends_with(1).stdout.contains("WRONG   money") && ran.stdout.contains(&fund), "{ran:?}");
+    // Nobody gives away the coin of another network.
+    stage.describe_as("elsewhere");
+    let answer = dry_run(&stage, &[]).ends_with(3).json();
+    assert_eq!(remedies(&answer), format!("send some of the chain's coin to {}", text(me())));
+    stage.chain.world().without_gas.clear();
+    dry_run(&stage, &[]).ends_with(0);
+}
+
+#[test]
 fn money_and_used_up_orders_are_seen_on_the_chain_and_not_in_the_book() {
     let stage = Stage::new();
     stage.offer_all(9);

@@ -63,8 +63,17 @@ impl Stage {
 
     /// As [`Self::describe`], with further services.
     pub(crate) fn describe_with(&self, rpc: &str, market: &str, more: &[&str]) {
+        self.describe_network("devnet", rpc, market, more);
+    }
+
+    /// The same services under another name, in use.
+    pub(crate) fn describe_as(&self, name: &str) {
+        self.describe_network(name, &self.chain.url(), &self.market.url(), &[]);
+    }
+
+    fn describe_network(&self, name: &str, rpc: &str, market: &str, more: &[&str]) {
         let (hub, chain_id, sms) = (text(HUB), CHAIN_ID.to_string(), self.sms.url());
-        let add = ["chain", "add", "devnet", "--replace", "--use", "--chain-id", &chain_id, "--hub", &hub];
+        let add = ["chain", "add", name, "--replace", "--use", "--chain-id", &chain_id, "--hub", &hub];
         let services = ["--rpc", rpc, "--sms", &sms, "--market", market];
         self.home.run(&[&add[..], &services[..], more].concat()).ends_with(0);
     }
