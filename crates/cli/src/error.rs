@@ -260,6 +260,14 @@ pub(crate) enum CliError {
         #[source]
         source: DatasetError,
     },
+    /// A file that would be published in clear.
+    #[error("{} is not encrypted: {why}", path.display())]
+    NotEncrypted {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        why: &'static str,
+    },
     /// A file that is not the one on chain.
     #[error("{} has checksum {found}, not {expected}", path.display())]
     OtherChecksum {

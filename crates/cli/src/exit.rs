@@ -138,6 +138,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         | CliError::FileExists { .. }
         | CliError::DatasetKey { .. }
         | CliError::Dataset { .. }
+        | CliError::NotEncrypted { .. }
         | CliError::OtherChecksum { .. }
         | CliError::Image(_)
         | CliError::NoManifest { .. }
@@ -307,7 +308,16 @@ fn files(error: &CliError) -> Explanation {
             Explanation::new(Exit::AlreadyExists, "move it away, or name another one; nothing is overwritten")
         }
         CliError::DatasetKey { .. } => Explanation::new(Exit::Invalid, "name the right file with --key-file"),
-        CliError::Dataset { .. } => Explanation::new(Exit::Refused, "check that file and --key-file belong together"),
+        CliError::Dataset { .. } => {
+            Explanation::new(Exit::Refused, "give the file and its own key (--key-file; to deploy, --push-key)")
+        }
+        CliError::NotEncrypted { path, .. } => Explanation::new(
+            Exit::Invalid,
+            format!(
+                "deploy what this writes: strongroom dataset encrypt {}; or say --unencrypted if everybody may read it",
+                path.display()
+            ),
+        ),
         CliError::OtherChecksum { .. } => Explanation::new(Exit::Refused, "take the file that was meant, whole"),
         CliError::Image(_) => Explanation::new(Exit::Refused, "build the image again, or check --checksum"),
         CliError::NoManifest { .. } => Explanation::new(

@@ -103,6 +103,10 @@ pub(crate) struct DatasetDeployment {
     /// Put the file on IPFS, and see that the gateway has it
     #[arg(long, requires = "file", conflicts_with = "multiaddr", required_unless_present = "multiaddr")]
     pub(crate) upload: bool,
+    /// The file is not encrypted, for everybody to read. Without this, a file is refused if it is visibly not encrypted or does
+    /// not open with the key of --push-key
+    #[arg(long, requires = "file", conflicts_with = "push_key")]
+    pub(crate) unencrypted: bool,
     /// Where the file is: /ipfs/CID, or an http(s) address
     #[arg(long, value_name = "LOCATION")]
     pub(crate) multiaddr: Option<String>,

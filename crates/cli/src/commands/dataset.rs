@@ -2,6 +2,7 @@
 
 mod encryption;
 mod granting;
+mod unencrypted;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -50,11 +51,15 @@ pub(crate) fn run(session: &Session<'_>, command: DatasetCommand) -> Result<Answ
 }
 
 fn deploy(session: &Session<'_>, deployment: &DatasetDeployment) -> Result<Answer, CliError> {
-    let DatasetDeployment { name, file, upload, multiaddr, checksum, push_key, signer, service } = deployment;
+    let DatasetDeployment { name, file, upload, unencrypted, multiaddr, checksum, push_key, signer, service } =
+        deployment;
     let config = session.config()?;
     let network = Network::named(&config, service.chain.as_ref(), Duration::from_secs(service.timeout))?;
     let file = file.as_ref().map(|file| session.here(file));
     let key = push_key.as_ref().map(|path| dataset_key::read(&session.here(path))).transpose()?;
+    if let Some(file) = file.as_ref().filter(|_| !*unencrypted) {
+        session.screen.while_doing("Checking the file", || unencrypted::must_be_encrypted(file, key.as_ref()))?;
+    }
     let checksum = match (&file, checksum) {
         (Some(file), Some(expected)) => must_have_checksum(file, *expected)?,
         (Some(file), None) => checksum_of(file)?,

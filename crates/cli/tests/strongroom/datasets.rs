@@ -88,11 +88,18 @@ fn a_grant_can_be_signed_without_publishing_it() {
     assert!(answer["order"]["tag"].as_str().unwrap().ends_with("01"), "an enclave, unless somebody says otherwise");
 }
 
+/// Encrypts the file into `NAME.enc`, its key into `NAME.key`.
+fn encrypt(home: &Home, name: &str) {
+    let (file, key) = (format!("{name}.enc"), format!("{name}.key"));
+    home.run(&["dataset", "encrypt", name, "--output", &file, "--key-file", &key]).ends_with(0);
+}
+
 #[test]
 fn an_upload_needs_a_node_and_a_location_must_be_one() {
     let stage = Stage::new();
-    stage.home.write("file", "sixteen bytes...sixteen bytes...");
-    let deploy = ["dataset", "deploy", "--name", "d", "--file", "file"];
+    stage.home.write("file", CANARY);
+    encrypt(&stage.home, "file");
+    let deploy = ["dataset", "deploy", "--name", "d", "--file", "file.enc"];
     let error = stage.sign(&[&deploy[..], &["--upload"]].concat()).ends_with(6).error();
     assert!(error["remedy"].as_str().unwrap().contains("--ipfs-node"), "{error}");
     for location in ["file", "/ipfs/x", "ftp://example.org/a"] {
@@ -103,8 +110,40 @@ fn an_upload_needs_a_node_and_a_location_must_be_one() {
 }
 
 #[test]
+fn what_is_not_encrypted_or_has_another_key_is_neither_uploaded_nor_registered() {
+    let (stage, storage) = (Stage::new(), StandInSms::start());
+    let services = ["--ipfs-gateway", &storage.url(), "--ipfs-node", &storage.url()];
+    stage.describe_with(&stage.chain.url(), &stage.market.url(), &services);
+    let home = &stage.home;
+    home.write("table", &format!("name,value\n{CANARY},1\n").repeat(16));
+    home.write("other", "another");
+    encrypt(home, "table");
+    encrypt(home, "other");
+    assert_eq!(fs::metadata(home.path("table")).unwrap().len() % 16, 0, "the length says nothing");
+    let deploy = |words: &[&str]| stage.sign(&[&["dataset", "deploy", "--name", "d"], words].concat());
+
+    for place in [&["--upload"][..], &["--multiaddr", "https://example.org/a"]] {
+        for key in [&[][..], &["--push-key", "table.key"]] {
+            let error = deploy(&[&["--file", "table"], place, key].concat()).ends_with(6).error();
+            assert!(error["remedy"].as_str().unwrap().contains("strongroom dataset encrypt"), "{error}");
+        }
+        let other = deploy(&[&["--file", "table.enc", "--push-key", "other.key"], place].concat());
+        assert!(other.ends_with(3).error()["remedy"].as_str().unwrap().contains("--push-key"), "{other:?}");
+    }
+    assert!(storage.requests().is_empty());
+
+    // Each of these comes as far as to the node, which has nothing like an upload.
+    for good in [&["table", "--unencrypted"][..], &["table.enc"], &["table.enc", "--push-key", "table.key"]] {
+        deploy(&[&["--upload", "--file"], good].concat()).ends_with(4).error();
+    }
+    assert_eq!(storage.requests().len(), 3);
+    let both = ["--file", "table.enc", "--upload", "--push-key", "table.key", "--unencrypted"];
+    deploy(&both).ends_with(2).error();
+}
+
+#[test]
 fn an_upload_is_believed_only_when_node_and_gateway_have_the_very_file() {
-    let content = "sixteen bytes...sixteen bytes...";
+    let content = "for everybody";
     let cid = Cid::of(content.as_bytes(), AddAs::V0).unwrap().to_string();
     let other = Cid::of(&b"other"[..], AddAs::V0).unwrap().to_string();
     // The node's word, what the gateway has, and how it ends: refused by the contract when all went well before.
@@ -116,7 +155,7 @@ fn an_upload_is_believed_only_when_node_and_gateway_have_the_very_file() {
         stage.chain.world().refusal = "not now";
         storage.next(Scripted::Status(200, "", serde_json::json!({ "Name": "file", "Hash": named }).to_string()));
         storage.next_status(gateway);
-        let deploy = ["dataset", "deploy", "--name", "d", "--file", "file", "--upload"];
+        let deploy = ["dataset", "deploy", "--name", "d", "--file", "file", "--unencrypted", "--upload"];
         let error = stage.sign(&deploy).ends_with(code).error();
         assert!(error["remedy"].is_string(), "{error}");
         let uploaded = &storage.requests()[0];

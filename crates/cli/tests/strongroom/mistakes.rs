@@ -65,6 +65,9 @@ fn mistakes() -> Vec<Mistake> {
         mistake("a typo in an address", format!("task buy {typo} --dry-run"), nothing),
         mistake("an address of something else", format!("app show {ASSET}"), nothing),
         mistake("a file that is not there", "dataset encrypt table.csv", nothing),
+        mistake("a file that is not encrypted", "dataset deploy --name table --file table.csv --upload", |stage| {
+            stage.home.write("table.csv", "name,value\nanna,7\nbert,9\n");
+        }),
         mistake("nothing granted", format!("task buy {app} --dataset {dataset} --dry-run"), |stage| {
             ready(stage);
             stage.market.withdraw::<DatasetOrder>();
