@@ -12,7 +12,11 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder).map_err(|error| match error.kind() {
+        // A file stands in its place: it is not the new file that exists.
+        io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+        _ => error,
+    })
 }
 
 /// Writes a file that did not exist (0600), durable before it returns. Fails with [`io::ErrorKind::AlreadyExists`]
@@ -72,6 +76,8 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"one");
         replace(&file, b"two").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
+        let below = write_new(&file.join("other"), b"three").unwrap_err();
+        assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing else is left in the folder");
     }
 }

@@ -49,6 +49,33 @@ fn what_does_not_open_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_cannot_be_encrypted_leaves_neither_a_file_nor_a_key() {
+    let home = Home::new();
+    home.write("folder/data.csv", CANARY);
+    let before = home.files().len();
+    let encrypt = |more: &[&str]| home.run(&[&["dataset", "encrypt"], more, &["--json"]].concat());
+    let error = encrypt(&["folder"]).ends_with(6).error();
+    assert!(error["message"].as_str().unwrap().starts_with(&format!("cannot read {}", home.path("folder").display())));
+    // No room for the file; none for the key; one name for both.
+    encrypt(&["folder/data.csv", "--output", "password/data.enc"]).ends_with(6).error();
+    encrypt(&["folder/data.csv", "--key-file", "password/data.key"]).ends_with(6).error();
+    encrypt(&["folder/data.csv", "--output", "both", "--key-file", "both"]).ends_with(5).error();
+    assert_eq!(home.files().len(), before);
+    encrypt(&["folder/data.csv"]).ends_with(0);
+    assert_eq!(home.files().len(), before + 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_encrypted_file_is_as_readable_as_any_other_and_its_key_is_not() {
+    let home = Home::new();
+    let plain = home.write("data.csv", CANARY);
+    home.run(&["dataset", "encrypt", "data.csv"]).ends_with(0);
+    assert_eq!(mode(&home.path("datasets/encrypted/data.csv.enc")), mode(plain.as_ref()));
+    assert_eq!(mode(&home.path(".secrets/datasets/data.csv.key")), 0o600);
+}
+
+#[test]
 fn grants_are_what_the_chain_leaves_of_the_books_orders() {
     let stage = Stage::new();
     let order =

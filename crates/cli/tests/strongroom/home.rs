@@ -107,16 +107,18 @@ impl Home {
 
     /// Every file below the home that contains `needle`.
     pub(crate) fn files_with(&self, needle: &[u8]) -> Vec<PathBuf> {
+        let contains = |path: &PathBuf| fs::read(path).unwrap().windows(needle.len()).any(|window| window == needle);
+        self.files().into_iter().filter(contains).collect()
+    }
+
+    /// Every file below the home.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if fs::read(&path).unwrap().windows(needle.len()).any(|window| window == needle) {
-                    found.push(path);
-                }
+                if path.is_dir() { folders.push(path) } else { found.push(path) }
             }
         }
         found

@@ -1,12 +1,13 @@
-//! Encrypts and decrypts the files of datasets. Nothing that exists is overwritten.
+//! Encrypts and decrypts the files of datasets. Nothing that exists is overwritten, and only what is whole gets its name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter};
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use strongroom_content::dataset::{self as format, DatasetKey};
 use strongroom_protocol::B256;
+use tempfile::NamedTempFile;
 
 use super::{beside, failed, must_have_checksum};
 use crate::commands::{Session, random};
@@ -32,16 +33,24 @@ pub(super) fn encrypt(
             return Err(CliError::FileExists { path: path.clone() });
         }
     }
-    let key = DatasetKey::from_random(random()?);
+    let (key, iv) = (DatasetKey::from_random(random()?), random()?);
+    let to = readable_beside(&output)?;
+    let mut from = Watched { from: BufReader::new(from), failed: false };
+    let encrypted = session.screen.while_doing("Encrypting", || {
+        let checksum = format::encrypt(&key, iv, &mut from, BufWriter::new(&to))?;
+        to.as_file().sync_all().map(|()| checksum)
+    });
+    let checksum = encrypted.map_err(|source| {
+        let (doing, path) = if from.failed { ("read", &file) } else { ("write", &output) };
+        failed(doing, path)(source)
+    })?;
     // The key first: a file without its key is lost.
     dataset_key::write(&key_file, &key)?;
-    let iv = random()?;
-    let to = new_file(&output)?;
-    let encrypted = session.screen.while_doing("Encrypting", || {
-        let checksum = format::encrypt(&key, iv, BufReader::new(from), BufWriter::new(&to))?;
-        to.sync_all().map(|()| checksum)
-    });
-    let checksum = encrypted.map_err(failed("write", &output))?;
+    if let Err(error) = persist(to, &output) {
+        // The key of nothing. Should it stay, it is only in the way.
+        let _ = fs::remove_file(&key_file);
+        return Err(error);
+    }
     let text = format!(
         "file      {}\nkey       {}\nchecksum  {checksum}\nKeep a copy of the key: without it nobody can read the file.",
         output.display(),
@@ -79,15 +88,39 @@ pub(super) fn decrypt(
     let partial = beside(&output)?;
     let opened = session.screen.while_doing("Decrypting", || format::decrypt(&key, from, BufWriter::new(&partial)));
     opened.map_err(|source| CliError::Dataset { path: file.clone(), source })?;
-    partial.persist_noclobber(&output).map_err(|error| failed("write", &output)(error.error))?;
+    persist(partial, &output)?;
     let text = format!("{} is decrypted into {}.", file.display(), output.display());
     Ok(Answer::done(text, json!({ "file": output.display().to_string() })))
 }
 
-/// A file that was not there, and its folder.
-fn new_file(path: &Path) -> Result<File, CliError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("make the folder of", path))?;
+/// Remembers whether it was reading that failed.
+struct Watched<R> {
+    from: R,
+    failed: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer);
+        self.failed |= read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        read
     }
-    OpenOptions::new().write(true).create_new(true).open(path).map_err(failed("write", path))
+}
+
+/// As [`beside`], for a file that whoever hosts it may read: with the permissions of any new file.
+fn readable_beside(path: &Path) -> Result<NamedTempFile, CliError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder).map_err(failed("make the folder of", path))?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(".strongroom-").tempfile_in(folder).map_err(failed("write", path))
+}
+
+/// Gives a finished file its name, unless something has it.
+fn persist(file: NamedTempFile, path: &Path) -> Result<(), CliError> {
+    file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => CliError::FileExists { path: path.to_owned() },
+        _ => failed("write", path)(error.error),
+    })
 }
