@@ -1,5 +1,5 @@
 //! Downloads one file: from its address, or from IPFS gateways in turn. A download that breaks goes on where it stopped, at the next
-//! gateway if need be; who asked checks the content.
+//! gateway if need be; who asked checks the content, and asks those that are left if it is not the right one.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use strongroom_client::{Way, WayError};
 use strongroom_content::cid::Cid;
 use tokio::sync::mpsc;
 use url::Url;
+
+use crate::pre::with_causes;
 
 /// Times each source is tried.
 const ATTEMPTS: u32 = 3;
@@ -54,6 +56,9 @@ pub(crate) enum FetchError {
     /// Another part than was asked for.
     #[error("{host} sent another part of the file than was asked for")]
     OtherPart { host: String },
+    /// None of several sources has it.
+    #[error("{}", .0.iter().map(|error| with_causes(error)).collect::<Vec<_>>().join("; "))]
+    Everywhere(Vec<FetchError>),
     /// Whoever wanted the file does not want the rest.
     #[error("the rest of the file was not wanted")]
     Unwanted,
@@ -81,20 +86,25 @@ pub(crate) fn resolve(location: &str, gateways: &[Url]) -> Result<(Vec<Url>, Opt
 }
 
 impl Sources<'_> {
-    /// Sends the bytes of `location` to `to`, in order, each once.
-    pub(crate) async fn fetch(&self, urls: &[Url], to: mpsc::Sender<Bytes>) -> Result<(), FetchError> {
+    /// Sends the bytes of the file to `to`, in order, each once. Gives the first of `urls` that any of them came from.
+    pub(crate) async fn fetch(&self, urls: &[Url], to: mpsc::Sender<Bytes>) -> Result<usize, FetchError> {
         let mut done = 0;
-        let mut last = FetchError::NoGateway;
-        for url in urls {
+        let mut first = None;
+        let mut failures = Vec::new();
+        for (index, url) in urls.iter().enumerate() {
             for attempt in 1..=ATTEMPTS {
-                match self.fetch_from(url, &mut done, &to).await {
-                    Ok(()) => return Ok(()),
+                let outcome = self.fetch_from(url, &mut done, &to).await;
+                if done > 0 || outcome.is_ok() {
+                    first.get_or_insert(index);
+                }
+                match outcome {
+                    Ok(()) => return Ok(first.unwrap_or(index)),
                     Err(error @ FetchError::Unwanted) => return Err(error),
                     Err(error) => {
                         let is_final = matches!(error, FetchError::Way(_))
                             || matches!(error, FetchError::Status { status: 400..=428, .. });
-                        last = error;
                         if is_final || attempt == ATTEMPTS {
+                            failures.push(error);
                             break;
                         }
                         tokio::time::sleep(PAUSE * attempt).await;
@@ -102,7 +112,14 @@ impl Sources<'_> {
                 }
             }
         }
-        Err(last)
+        match failures.pop() {
+            None => Err(FetchError::NoGateway),
+            Some(only) if failures.is_empty() => Err(only),
+            Some(last) => {
+                failures.push(last);
+                Err(FetchError::Everywhere(failures))
+            }
+        }
     }
 
     async fn fetch_from(&self, url: &Url, done: &mut u64, to: &mpsc::Sender<Bytes>) -> Result<(), FetchError> {

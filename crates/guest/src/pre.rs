@@ -2,8 +2,9 @@
 //! network's pre-compute does; one is enough to fail the task.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use strongroom_client::Way;
@@ -11,9 +12,13 @@ use strongroom_content::cid::Cid;
 use strongroom_content::dataset::{self, DatasetError, DatasetKey};
 use url::Url;
 
-use crate::fetch::{Chunks, FetchError, Sources, pipe, resolve};
+use crate::fetch::{Sources, resolve};
 use crate::report::StageFailure;
 use crate::values::Values;
+
+mod sources;
+
+use sources::{Came, Hashing, NotBrought, bring};
 
 /// More inputs than any deal names.
 const MAX_INPUTS: usize = 1000;
@@ -87,43 +92,35 @@ fn described<'a>(values: &'a Values, prefix: &str) -> Result<Dataset<'a>, StageF
     Ok(Dataset { url, checksum, file_name, key })
 }
 
-/// How the writing thread ended.
-struct Written<T> {
-    /// SHA-256 of all that came, `0x` and hex digits.
-    checksum: String,
-    outcome: Result<T, DatasetError>,
-}
-
 /// Fetches and decrypts in one go: nothing but the plain file needs room. It is removed unless everything was right.
 async fn open(sources: &Sources<'_>, folder: &Path, dataset: Dataset<'_>) -> Result<(), StageFailure> {
     let name = dataset.file_name.to_owned();
     let path = folder.join(&name);
-    let key = dataset.key;
+    let key = Arc::new(dataset.key);
     let failed =
         |cause, message: &dyn std::fmt::Display| StageFailure::new(cause, format!("dataset {name}: {message}"));
-    let not_come = |error: FetchError| failed("PRE_COMPUTE_DATASET_DOWNLOAD_FAILED", &with_causes(&error));
-    let (urls, _) = resolve(dataset.url, sources.gateways).map_err(not_come)?;
-    let (to, chunks) = pipe();
-    let target = path.clone();
-    let writing = tokio::task::spawn_blocking(move || {
-        write_hashed(chunks, &target, |content, file| dataset::decrypt(&key, content, file))
-    });
-    let fetched = sources.fetch(&urls, to).await;
-    let written = writing.await.map_err(|error| failed("PRE_COMPUTE_FAILED_UNKNOWN_ISSUE", &error))?;
-    let checked = || {
-        // A thread that could not write stops the download: its reason comes first.
-        if let Err(DatasetError::Io(error)) = &written.outcome {
-            return Err(failed("PRE_COMPUTE_SAVING_PLAIN_DATASET_FAILED", error));
+    let (urls, _) = resolve(dataset.url, sources.gateways)
+        .map_err(|error| failed("PRE_COMPUTE_DATASET_DOWNLOAD_FAILED", &with_causes(&error)))?;
+    let decrypt = move |content: &mut Hashing, file: &mut BufWriter<File>| dataset::decrypt(&key, content, file);
+    let is_registered = |came: &Came| {
+        if came.checksum.eq_ignore_ascii_case(dataset.checksum) {
+            return Ok(());
         }
-        fetched.map_err(not_come)?;
-        if !written.checksum.eq_ignore_ascii_case(dataset.checksum) {
-            let message = format!("its SHA-256 is {} and not {}", written.checksum, dataset.checksum);
-            return Err(failed("PRE_COMPUTE_INVALID_DATASET_CHECKSUM", &message));
-        }
-        written.outcome.as_ref().map_err(|error| failed("PRE_COMPUTE_DATASET_DECRYPTION_FAILED", error))?;
-        Ok(())
+        Err(format!("its SHA-256 is {} and not {}", came.checksum, dataset.checksum))
     };
-    let outcome = checked();
+    let brought = bring(sources, &urls, &path, decrypt, is_registered).await;
+    let outcome = match brought {
+        Ok(came) => came.outcome.map_err(|error| failed("PRE_COMPUTE_DATASET_DECRYPTION_FAILED", &error)),
+        Err(error) => {
+            let cause = match &error {
+                NotBrought::NotCome(_) => "PRE_COMPUTE_DATASET_DOWNLOAD_FAILED",
+                NotBrought::Wrong(_) => "PRE_COMPUTE_INVALID_DATASET_CHECKSUM",
+                NotBrought::Disk(_) => "PRE_COMPUTE_SAVING_PLAIN_DATASET_FAILED",
+                NotBrought::Thread(_) => "PRE_COMPUTE_FAILED_UNKNOWN_ISSUE",
+            };
+            Err(failed(cause, &error))
+        }
+    };
     if outcome.is_err() {
         let _ = std::fs::remove_file(&path);
     }
@@ -135,64 +132,24 @@ async fn download(sources: &Sources<'_>, folder: &Path, url: &str) -> Result<(),
     let failed = |message: &dyn std::fmt::Display| {
         StageFailure::new("PRE_COMPUTE_INPUT_FILE_DOWNLOAD_FAILED", format!("input file {url}: {message}"))
     };
-    let not_come = |error: FetchError| failed(&with_causes(&error));
     let path = folder.join(format!("0x{}", hex::encode(Sha256::digest(url))));
-    let (urls, cid) = resolve(url, sources.gateways).map_err(not_come)?;
-    let (to, chunks) = pipe();
-    let target = path.clone();
-    let writing = tokio::task::spawn_blocking(move || {
-        write_hashed(chunks, &target, |mut content, mut file| {
-            io::copy(&mut content, &mut file).map(drop).map_err(DatasetError::Io)
-        })
-    });
-    let fetched = sources.fetch(&urls, to).await;
-    let written = writing.await.map_err(|error| failed(&error))?;
-    let checked = || {
-        written.outcome.as_ref().map_err(|error| failed(&with_causes(error)))?;
-        fetched.map_err(not_come)?;
-        match cid {
-            Some(cid) if !is_content_of(cid, &path) => Err(failed(&"the gateway sent other content than its id names")),
-            _ => Ok(()),
-        }
+    let (urls, cid) = resolve(url, sources.gateways).map_err(|error| failed(&with_causes(&error)))?;
+    let copy = |mut content: &mut Hashing, mut file: &mut BufWriter<File>| {
+        io::copy(&mut content, &mut file).map(drop).map_err(DatasetError::Io)
     };
-    let outcome = checked();
+    let is_named_by_its_id = |_: &Came| match cid {
+        Some(cid) if !is_content_of(cid, &path) => Err("its content is other than its id names".to_owned()),
+        _ => Ok(()),
+    };
+    let brought = bring(sources, &urls, &path, copy, is_named_by_its_id).await;
+    let outcome = match brought {
+        Ok(came) => came.outcome.map_err(|error| failed(&with_causes(&error))),
+        Err(error) => Err(failed(&error)),
+    };
     if outcome.is_err() {
         let _ = std::fs::remove_file(&path);
     }
     outcome
-}
-
-/// Writes to a new file what `write` makes of the content, and hashes all of the content.
-fn write_hashed<T>(
-    chunks: Chunks,
-    path: &Path,
-    write: impl FnOnce(&mut Hashing, &mut BufWriter<File>) -> Result<T, DatasetError>,
-) -> Written<T> {
-    let mut content = Hashing { from: chunks, hash: Sha256::new() };
-    let outcome = File::create(path).map_err(DatasetError::Io).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        let written = write(&mut content, &mut file)?;
-        file.flush()?;
-        Ok(written)
-    });
-    if !matches!(outcome, Err(DatasetError::Io(_))) {
-        // What was not read yet counts for the checksum too.
-        let _ = io::copy(&mut content, &mut io::sink());
-    }
-    Written { checksum: format!("0x{}", hex::encode(content.hash.finalize())), outcome }
-}
-
-struct Hashing {
-    from: Chunks,
-    hash: Sha256,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.from.read(buffer)?;
-        self.hash.update(&buffer[..length]);
-        Ok(length)
-    }
 }
 
 fn is_content_of(cid: Cid, path: &Path) -> bool {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::test_server::{Answer, Server};
 
-async fn fetch(urls: &[Url]) -> (Result<(), FetchError>, Vec<u8>) {
+async fn fetch(urls: &[Url]) -> (Result<usize, FetchError>, Vec<u8>) {
     let (to, mut from) = mpsc::channel::<Bytes>(64);
     let sources = Sources { way: &Way::Network, gateways: &[] };
     let collect = async {
@@ -56,7 +56,7 @@ async fn another_gateway_is_asked_when_one_does_not_have_it() {
     let empty = Server::start(|_| Answer::status(404)).await;
     let full = Server::start(|_| Answer::ok("content")).await;
     let (outcome, bytes) = fetch(&[url(&empty, "/ipfs/x"), url(&full, "/ipfs/x")]).await;
-    outcome.unwrap();
+    assert_eq!(outcome.unwrap(), 1, "the second gave it");
     assert_eq!(bytes, b"content");
     assert_eq!(empty.asked().len(), 1, "404 stays 404");
 }
@@ -93,6 +93,28 @@ async fn what_is_refused_and_what_is_another_part_is_told() {
     .await;
     let (outcome, _) = fetch(&[url(&lying, "/x")]).await;
     assert!(matches!(outcome, Err(FetchError::OtherPart { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_no_gateway_has_is_told_with_what_each_said() {
+    let refusing = [Server::start(|_| Answer::status(403)).await, Server::start(|_| Answer::status(404)).await];
+    let (outcome, bytes) = fetch(&refusing.each_ref().map(|server| url(server, "/ipfs/x"))).await;
+    let told = outcome.unwrap_err().to_string();
+    assert!(told.contains("status 403; ") && told.contains("status 404"), "{told}");
+    assert!(bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_file_in_parts_of_two_gateways_counts_as_the_first_ones() {
+    let breaking = Server::start(|request| match &request.range {
+        None => Answer { cut: Some(3), ..Answer::ok("abcdef") },
+        Some(_) => Answer::status(404),
+    })
+    .await;
+    let whole = Server::start(|request| part_of(b"abcdef", request.range.as_deref())).await;
+    let missing = Server::start(|_| Answer::status(404)).await;
+    let (outcome, bytes) = fetch(&[url(&missing, "/ipfs/x"), url(&breaking, "/ipfs/x"), url(&whole, "/ipfs/x")]).await;
+    assert_eq!((outcome.unwrap(), &bytes[..]), (1, &b"abcdef"[..]));
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl Run {
 
 /// Runs the stage with the values of a good dataset, changed by `changes`.
 async fn run_with(server: &Server, changes: &[(&str, &str)]) -> Run {
+    run_at(server, &[server], changes).await
+}
+
+/// As [`run_with`], with these gateways.
+async fn run_at(server: &Server, gateways: &[&Server], changes: &[(&str, &str)]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{}/data", server.url);
     let checksum = encrypted().1;
@@ -52,7 +57,7 @@ async fn run_with(server: &Server, changes: &[(&str, &str)]) -> Run {
     ];
     entries.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
     entries.extend_from_slice(changes);
-    let gateways = [server.url.parse().unwrap()];
+    let gateways: Vec<Url> = gateways.iter().map(|gateway| gateway.url.parse().unwrap()).collect();
     let outcome = run(&values(&entries), &Way::Network, &gateways).await;
     Run { folder, outcome }
 }
@@ -140,4 +145,53 @@ async fn all_failures_are_told_at_once() {
     let changes = [("IEXEC_DATASET_KEY", ""), ("IEXEC_INPUT_FILES_NUMBER", "2")];
     let run = run_with(&server, &changes).await;
     assert_eq!(run.causes().len(), 3, "{:?}", run.outcome);
+}
+
+/// Says that all is well, and sends something else.
+async fn bad_gateway() -> Server {
+    Server::start(|_| Answer::ok("<html>Too many requests, please come back later</html>")).await
+}
+
+/// Has the encrypted dataset under any id, and an input file under its own.
+async fn good_gateway(input: Cid) -> Server {
+    let input = format!("/ipfs/{input}");
+    Server::start(move |request| if request.path == input { Answer::ok("an input") } else { Answer::ok(encrypted().0) })
+        .await
+}
+
+#[tokio::test]
+async fn what_a_bad_gateway_sends_in_place_of_a_file_is_asked_of_the_next() {
+    let input = Cid::of(&b"an input"[..], AddAs::V0).unwrap();
+    let (bad, good) = (bad_gateway().await, good_gateway(input).await);
+    let (dataset, input) =
+        (format!("/ipfs/{}", Cid::of(&encrypted().0[..], AddAs::V0).unwrap()), format!("/ipfs/{input}"));
+    let changes = [
+        ("IEXEC_DATASET_URL", dataset.as_str()),
+        ("IEXEC_INPUT_FILES_NUMBER", "1"),
+        ("IEXEC_INPUT_FILE_URL_1", input.as_str()),
+    ];
+    let run = run_at(&good, &[&bad, &bad, &good], &changes).await;
+    run.outcome.unwrap();
+    assert_eq!(std::fs::read(run.folder.path().join("0xdata")).unwrap(), PLAIN);
+    let name = format!("0x{}", hex::encode(Sha256::digest(&input)));
+    assert_eq!(std::fs::read(run.folder.path().join(name)).unwrap(), b"an input");
+    assert_eq!((bad.asked().len(), good.asked().len()), (4, 2), "each once for each file");
+}
+
+#[tokio::test]
+async fn a_file_that_every_gateway_has_wrong_fails_with_what_each_sent() {
+    let (bad, missing) = (bad_gateway().await, Server::start(|_| Answer::status(404)).await);
+    let input = format!("/ipfs/{}", Cid::of(&b"an input"[..], AddAs::V0).unwrap());
+    let changes = [
+        ("IEXEC_DATASET_URL", input.as_str()),
+        ("IEXEC_INPUT_FILES_NUMBER", "1"),
+        ("IEXEC_INPUT_FILE_URL_1", input.as_str()),
+    ];
+    let run = run_at(&bad, &[&bad, &missing], &changes).await;
+    assert_eq!(run.causes(), ["PRE_COMPUTE_INVALID_DATASET_CHECKSUM", "PRE_COMPUTE_INPUT_FILE_DOWNLOAD_FAILED"]);
+    assert_eq!(std::fs::read_dir(run.folder.path()).unwrap().count(), 0);
+    for failure in run.outcome.unwrap_err() {
+        let told = failure.to_string();
+        assert!(told.contains("what 127.0.0.1 gave is another file") && told.contains("status 404"), "{told}");
+    }
 }
