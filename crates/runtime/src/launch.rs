@@ -35,8 +35,8 @@ pub struct Launch {
 pub struct Bind {
     /// Absolute path on the host.
     pub source: PathBuf,
-    /// Absolute path inside: below `/.strongroom`, where mount points are made as needed (only the first process, uid 0 of the
-    /// sandbox, may look in there), or an existing file or folder of the image.
+    /// Absolute path inside: below `/.strongroom`, where mount points are made as needed (only the first process may look in there,
+    /// and what keeps its `CAP_DAC_OVERRIDE`; not uid 0 as such), or an existing file or folder of the image.
     pub target: PathBuf,
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on stops; acts report by printing")]
 
+#[path = "isolation/ordinary_user.rs"]
+mod ordinary_user;
 mod support;
 
 use std::collections::BTreeSet;
@@ -495,51 +497,4 @@ async fn a_link_in_the_image_is_not_followed_to_a_mount_point() {
     launch.scratch[0].target = "/iexec_in".into();
     let Reason::Refused(refusal) = run(&launch).await.reason else { panic!("it must be refused") };
     assert!(refusal.cause.contains("symbolic link"), "{refusal}");
-}
-
-#[test]
-#[ignore = "an act"]
-fn act_tell_who_runs_it() {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
-    let mut socket = UnixStream::connect("/.strongroom/test.sock").unwrap();
-    write!(socket, "{} {}", rustix::process::getuid().as_raw(), map.split_whitespace().collect::<Vec<_>>().join(" "))
-        .unwrap();
-}
-
-#[test]
-fn an_ordinary_user_can_run_sandboxes() {
-    use std::os::unix::process::CommandExt as _;
-    if !is_root() {
-        eprintln!("not root: all other tests show it");
-        return;
-    }
-    // Everything at a place that anybody can reach.
-    let folder = tempfile::tempdir().unwrap();
-    make_reachable(folder.path());
-    let (helper, guest, path) =
-        (folder.path().join("helper"), folder.path().join("guest"), folder.path().join("test.sock"));
-    fs::copy(HELPER, &helper).unwrap();
-    fs::copy(std::env::current_exe().unwrap(), &guest).unwrap();
-    let listener = UnixListener::bind(&path).unwrap();
-    make_reachable(&path);
-    let root = folder.path().join("root");
-    copy(&image().root, &root);
-    let status = Command::new(&helper)
-        .arg(name())
-        .arg(root)
-        .arg(guest)
-        .args([path.to_str().unwrap(), "act_tell_who_runs_it"])
-        .uid(65533)
-        .gid(65533)
-        .status()
-        .unwrap();
-    assert!(status.success(), "{status}");
-    let mut told = String::new();
-    listener.accept().unwrap().0.read_to_string(&mut told).unwrap();
-    assert_eq!(told, "0 0 65533 1");
-}
-
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
 }

@@ -6,7 +6,8 @@
 //! and the kernel kills the inner one with the outer, and everything inside with the inner.
 //!
 //! Files of an image belong to nobody inside, because unpacked images are shared by sandboxes with different ids; they can be
-//! read by all. The first process is uid 0 of the sandbox with just enough privilege to start the app under another user.
+//! read by all. The first process is uid 0 of the sandbox with just enough privilege to start the app under another user, and to look
+//! into `/.strongroom`, which is closed to uid 0 itself.
 
 mod cgroup;
 mod confine;
@@ -98,7 +99,8 @@ impl Native {
         Hierarchy::find(mount, &std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default())
     }
 
-    /// Whether sandboxes have several users. If not (the supervisor is an ordinary user), guest and app share one.
+    /// Whether sandboxes have several users. If not (the supervisor is an ordinary user), guest and app share one, and the app is kept
+    /// from what is the guest's by its lack of privileges alone.
     #[must_use]
     pub fn has_several_users(&self) -> bool {
         self.root

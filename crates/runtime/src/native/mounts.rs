@@ -112,7 +112,9 @@ pub(super) fn attach(made: &Made, spec: &Spec) -> Result<(), Refusal> {
         let mount = step("scratch", memory(scratch.size_bytes, scratch.mode))?;
         about(&scratch.target, attach_at(&mount, root, &scratch.target))?;
     }
-    let own = step("own files", memory(1 << 20, 0o700))?;
+    // Closed to its owner as well: it takes the first process's privilege to look in, not just its user, which an app shares
+    // where only one is mapped. Read-only below, so that an owner cannot open it.
+    let own = step("own files", memory(1 << 20, 0))?;
     step("own files", attach_at(&own, root, Path::new(OWN)))?;
     for (mount, bind) in &made.binds {
         let target = match bind.target.strip_prefix(OWN) {
