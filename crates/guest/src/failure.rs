@@ -30,6 +30,15 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// The app would reach something that only the guest may.
+    #[error(
+        "the app is not started: it could reach `{}`, which is for the guest alone; run the guest as root of the enclave with the \
+         capabilities CAP_SETUID and CAP_DAC_OVERRIDE, and keep the file from other users", path.display()
+    )]
+    Exposed {
+        /// The folder or socket.
+        path: std::path::PathBuf,
+    },
     /// The relay's folder cannot be read.
     #[error("the relay cannot be used; check STRONGROOM_RELAY")]
     Relay(#[source] std::io::Error),
@@ -50,7 +59,7 @@ impl Failure {
             Self::Release(ReleaseError::Evidence(_)) => 69,
             Self::Release(_) => 76,
             Self::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
-            Self::Start { .. } => 126,
+            Self::Start { .. } | Self::Exposed { .. } => 126,
             Self::System(_) => 71,
         }
     }

@@ -15,7 +15,7 @@
 //! | `STRONGROOM_APP_SECONDS` | optional: how long the app may run |
 //! | `STRONGROOM_APP_ENV` | optional: the image's own variables, a JSON list of `NAME=value` |
 //! | `STRONGROOM_APP_WORKDIR` | optional: the image's working folder |
-//! | `STRONGROOM_APP_USER` | optional: `uid:gid` of the app; 1000:1000 when absent |
+//! | `STRONGROOM_APP_USER` | optional: `uid:gid` of the app; 1000 for each that is absent or 0, which is the guest itself |
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(crate) struct AppSettings {
     pub(crate) env: Vec<String>,
     /// The image's working folder; empty for `/`.
     pub(crate) working_folder: String,
-    /// User and group.
+    /// User and group, neither of them the guest's own.
     pub(crate) user: (u32, u32),
 }
 
@@ -56,6 +56,11 @@ impl Settings {
     pub(crate) fn from_environment() -> Result<Self, Failure> {
         #[expect(clippy::disallowed_methods, reason = "the one place where the guest reads its settings")]
         Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// What the app must not reach: the ways out, and whoever makes evidence.
+    pub(crate) fn for_the_guest_alone(&self) -> impl Iterator<Item = &PathBuf> {
+        self.relay.iter().chain(&self.sources.dstack_sockets)
     }
 
     fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, Failure> {
@@ -98,7 +103,9 @@ impl Settings {
                 working_folder: variable("STRONGROOM_APP_WORKDIR").unwrap_or_default(),
                 user: match variable("STRONGROOM_APP_USER") {
                     None => UNPRIVILEGED,
-                    Some(text) => parsed("STRONGROOM_APP_USER", parse_user(&text).ok_or("write it as uid:gid"))?,
+                    Some(text) => {
+                        apart_from_root(parsed("STRONGROOM_APP_USER", parse_user(&text).ok_or("write it as uid:gid"))?)
+                    }
                 },
             },
         })
@@ -111,6 +118,12 @@ const UNPRIVILEGED: (u32, u32) = (1000, 1000);
 fn parse_user(text: &str) -> Option<(u32, u32)> {
     let (user, group) = text.split_once(':')?;
     Some((user.parse().ok()?, group.parse().ok()?))
+}
+
+/// An image that asks for root gets an ordinary user: as root the app could go where only the guest may.
+fn apart_from_root((user, group): (u32, u32)) -> (u32, u32) {
+    let ordinary = |id, instead| if id == 0 { instead } else { id };
+    (ordinary(user, UNPRIVILEGED.0), ordinary(group, UNPRIVILEGED.1))
 }
 
 fn parsed<T, E: std::fmt::Display>(name: &'static str, read: Result<T, E>) -> Result<T, Failure> {
@@ -147,6 +160,9 @@ mod tests {
         };
         assert_eq!(with("STRONGROOM_APP_ENV", r#"["A=b"]"#).unwrap().app.env, ["A=b"]);
         assert_eq!(with("STRONGROOM_APP_USER", "7:8").unwrap().app.user, (7, 8));
+        for (wanted, given) in [("0:0", (1000, 1000)), ("0:8", (1000, 8)), ("7:0", (7, 1000))] {
+            assert_eq!(with("STRONGROOM_APP_USER", wanted).unwrap().app.user, given);
+        }
         assert_eq!(with("STRONGROOM_IPFS_GATEWAYS", "http://a,http://b").unwrap().gateways.len(), 2);
         for name in ["STRONGROOM_APP_ENV", "STRONGROOM_APP_USER", "STRONGROOM_APP_SECONDS", "STRONGROOM_IPFS_GATEWAYS"]
         {

@@ -2,7 +2,8 @@
 //!
 //! The values go as a bundle through standard input to a second `strongroom-guest`, which becomes the app by `exec`. So no
 //! copy of the app's environment stays behind: the first process wiped its bundle, the second one's memory is replaced. The second half
-//! runs as the app's user already, and gives up every privilege before it becomes the app.
+//! runs as the app's user already, and gives up every privilege before it becomes the app. It does not become an app that could reach
+//! what is the guest's alone, whatever the sandbox around it is like.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,19 +11,22 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::fs::{MemfdFlags, Mode, SealFlags};
+use rustix::fs::{Access, MemfdFlags, Mode, SealFlags};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use strongroom_protocol::bundle::{self, Form, Item, Stage, fits_environment};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::settings::AppSettings;
+use crate::settings::Settings;
 
 /// Public settings of the app, on their way to the second half.
 const APP_ENV: &str = "STRONGROOM_APP_ENV";
 const APP_WORKDIR: &str = "STRONGROOM_APP_WORKDIR";
+/// Files that the second half must not reach once it is as powerless as the app, a JSON list.
+const FOR_THE_GUEST: &str = "STRONGROOM_FOR_THE_GUEST";
 /// Where programs are looked for when the image does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -36,10 +40,13 @@ pub(crate) fn values_of(stage: Stage, mut items: Vec<Item>) -> Zeroizing<Vec<u8>
 }
 
 /// The second half as the app's user, with what the image says about its surroundings.
-pub(crate) fn command_as(command: &[OsString], app: &AppSettings) -> Command {
+pub(crate) fn command_as(command: &[OsString], settings: &Settings) -> Command {
+    let app = &settings.app;
     let mut second = self::command(command);
     let env = serde_json::to_string(&app.env).expect("a list of texts is JSON");
-    second.env(APP_ENV, env).env(APP_WORKDIR, &app.working_folder);
+    let hidden: Vec<_> = settings.for_the_guest_alone().collect();
+    let hidden = serde_json::to_string(&hidden).expect("settings are texts, and so JSON");
+    second.env(APP_ENV, env).env(APP_WORKDIR, &app.working_folder).env(FOR_THE_GUEST, hidden);
     if rustix::process::geteuid().is_root() && !is_alone() {
         // As root this also drops the other groups.
         second.uid(app.user.0).gid(app.user.1);
@@ -78,7 +85,11 @@ fn prepare(command: &[OsString]) -> Result<Command, Failure> {
     let mut app = Command::new(&command[0]);
     app.args(&command[1..]).env_clear().stdin(Stdio::null()).env("PATH", PATH);
     surroundings(&mut app)?;
+    let hidden = for_the_guest()?;
     confine().map_err(|errno| Failure::System(errno.into()))?;
+    if let Some(path) = hidden.into_iter().find(is_reachable) {
+        return Err(Failure::Exposed { path });
+    }
     for item in &items {
         let value = item.value.expose_secret();
         if item.form == Form::Secret {
@@ -103,6 +114,18 @@ fn surroundings(app: &mut Command) -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "what the first half set for the second")]
+fn for_the_guest() -> Result<Vec<PathBuf>, Failure> {
+    let Ok(paths) = std::env::var(FOR_THE_GUEST) else { return Ok(Vec::new()) };
+    serde_json::from_str(&paths).map_err(|error| Failure::Setting { name: FOR_THE_GUEST, reason: error.to_string() })
+}
+
+/// Whether this process could connect to the socket, or to those in the folder.
+fn is_reachable(path: &PathBuf) -> bool {
+    let needed = if path.is_dir() { Access::EXEC_OK } else { Access::WRITE_OK };
+    rustix::fs::access(path, needed).is_ok()
+}
+
 /// Gives up every capability, and the way to get any by starting another program.
 fn confine() -> rustix::io::Result<()> {
     let none = CapabilitySet::empty();
@@ -122,4 +145,19 @@ fn file_in_memory(name: &str, value: &[u8]) -> std::io::Result<String> {
     // Given away on purpose: it must be open when this process becomes the app.
     let _ = file.into_raw_fd();
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_and_folders_that_can_be_reached_are_told_from_those_that_cannot() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("evidence.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(is_reachable(&folder.path().to_owned()));
+        assert!(is_reachable(&socket));
+        assert!(!is_reachable(&folder.path().join("other.sock")));
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(command: &[OsString]) -> Result<u8, Failure> {
         return Ok(told(Reporter::Pre, &[StageFailure::new(NO_INPUTS, error)]));
     }
     let values = stage::values_of(Stage::App, items);
-    let ended = supervise::run(stage::command_as(command, &settings.app), &values, settings.app.limit)?;
+    let ended = supervise::run(stage::command_as(command, &settings), &values, settings.app.limit)?;
     drop(values);
     if let Some(failure) = failure_of(ended) {
         return Ok(told(Reporter::Post, &[failure]));
