@@ -162,10 +162,10 @@ fn on_chain(error: &CliError) -> Explanation {
             Explanation::new(Exit::Invalid, "check its nodes, number and hub with strongroom chain show")
         }
         CliError::Send(error) => send(error),
-        CliError::NoTrace { .. } => {
         CliError::NoCoin { is_local_devnet, wallet, .. } => {
             Explanation::new(Exit::Refused, gas_remedy(*is_local_devnet, wallet))
         }
+        CliError::NoTrace { .. } => {
             Explanation::new(Exit::Trouble, "look at the transaction with an explorer of the chain")
         }
         CliError::Declined => Explanation::new(Exit::Refused, "answer y, or give --yes"),
@@ -215,7 +215,6 @@ fn send(error: &SendError) -> Explanation {
     }
 }
 
-fn market(error: &MarketError) -> Explanation {
 /// Where a wallet gets coin to pay for gas.
 pub(crate) fn gas_remedy(is_local_devnet: bool, wallet: &Address) -> String {
     let wallet = checksummed(wallet);
@@ -226,6 +225,7 @@ pub(crate) fn gas_remedy(is_local_devnet: bool, wallet: &Address) -> String {
     }
 }
 
+fn market(error: &MarketError) -> Explanation {
     match error {
         MarketError::Client(_) => {
             Explanation::new(Exit::Trouble, "for https, the system's certificates must be installed (ca-certificates)")
@@ -233,7 +233,11 @@ pub(crate) fn gas_remedy(is_local_devnet: bool, wallet: &Address) -> String {
         MarketError::Unreachable { .. } | MarketError::Trouble { .. } => {
             Explanation::new(Exit::Trouble, "try again; strongroom chain show tells where it is looked for")
         }
-        MarketError::Refused { .. } => Explanation::new(Exit::Refused, "mend what it says"),
+        MarketError::Refused { .. } => Explanation::new(
+            Exit::Refused,
+            "strongroom order book shows what it has, strongroom account balance what is staked; sign an order that is \
+             wrong anew: strongroom order sign",
+        ),
         MarketError::NotABook { .. } => {
             Explanation::new(Exit::Trouble, "check the network's order book with strongroom chain show")
         }
@@ -287,7 +291,13 @@ fn order_file(error: &OrderFileError) -> Explanation {
 
 fn trade(error: &CliError) -> Explanation {
     match error {
-        CliError::NoOrder { .. } => Explanation::new(Exit::NotFound, "strongroom order book shows what is there"),
+        CliError::NoOrder { kind, .. } => Explanation::new(
+            Exit::NotFound,
+            format!(
+                "strongroom order book {kind} shows what is there; one that is only in a file is revoked by strongroom \
+                 order cancel {kind} --file FILE"
+            ),
+        ),
         CliError::OrderMember { .. } => Explanation::bare(Exit::Usage),
         CliError::Mismatch { .. } => Explanation::new(Exit::Refused, "sign orders that fit: strongroom order sign"),
         CliError::NoTask { .. } => Explanation::new(
@@ -307,7 +317,9 @@ fn files(error: &CliError) -> Explanation {
         CliError::FileExists { .. } => {
             Explanation::new(Exit::AlreadyExists, "move it away, or name another one; nothing is overwritten")
         }
-        CliError::DatasetKey { .. } => Explanation::new(Exit::Invalid, "name the right file with --key-file"),
+        CliError::DatasetKey { .. } => {
+            Explanation::new(Exit::Invalid, "name the file of the key (--key-file; to deploy, --push-key)")
+        }
         CliError::Dataset { .. } => {
             Explanation::new(Exit::Refused, "give the file and its own key (--key-file; to deploy, --push-key)")
         }

@@ -96,12 +96,36 @@ fn only_the_owner_grants_and_revokes() {
     let stage = Stage::new();
     let error = stage.sign(&["dataset", "grant", &text(DATASET), "--app", &text(APP)]).ends_with(3).error();
     assert!(error["remedy"].as_str().unwrap().contains("--wallet"), "{error}");
-    let none = stage.sign(&["dataset", "revoke", &text(DATASET)]).ends_with(0).json();
-    assert_eq!(none["revoked"], serde_json::json!([]));
-    let hash = "00".repeat(32);
-    stage.sign(&["dataset", "revoke", &text(DATASET), "--order", &hash]).ends_with(4).error();
+    let hash = stage.market.offer(&signed(DatasetOrder { dataset: DATASET, ..DatasetOrder::default() }), 1).to_string();
+    for order in [&[][..], &["--order", &hash]] {
+        let error = stage.sign(&[&["dataset", "revoke", &text(DATASET)], order].concat()).ends_with(3).error();
+        assert!(error["message"].as_str().unwrap().contains("belongs to"), "{error}");
+    }
+    stage.market.withdraw::<DatasetOrder>();
+    stage.sign(&["dataset", "revoke", &text(DATASET)]).ends_with(3).error();
     let unknown = text(strongroom_protocol::Address::repeat_byte(0x77));
     stage.sign(&["dataset", "grant", &unknown]).ends_with(4).error();
+    stage.sign(&["dataset", "revoke", &unknown]).ends_with(4).error();
+}
+
+#[test]
+fn grants_that_the_book_does_not_have_are_not_forgotten() {
+    let stage = Stage::new();
+    stage.chain.world().owners.insert(DATASET, me());
+    let revoke = ["dataset", "revoke", &text(DATASET)];
+    assert_eq!(stage.sign(&revoke).ends_with(0).json()["revoked"], serde_json::json!([]));
+    let told = stage.home.sign("", &revoke);
+    assert!(told.ends_with(0).stdout.ends_with("\nstrongroom order cancel dataset --file FILE\n"), "{told:?}");
+    let hash = "00".repeat(32);
+    let error = stage.sign(&[&revoke[..], &["--order", &hash]].concat()).ends_with(4).error();
+    assert!(error["remedy"].as_str().unwrap().contains("strongroom order cancel dataset --file"), "{error}");
+
+    // What is told to be done can be done: it comes as far as to the hub.
+    let grant = stage.home.sign("", &["dataset", "grant", &text(DATASET), "--app", &text(APP), "--no-publish"]);
+    stage.home.write("grant.json", &grant.ends_with(0).stdout);
+    stage.chain.world().refusal = "not now";
+    let error = stage.sign(&["order", "cancel", "dataset", "--file", "grant.json"]).ends_with(3).error();
+    assert!(error["causes"].to_string().contains("not now"), "{error}");
 }
 
 #[test]

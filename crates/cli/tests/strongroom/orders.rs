@@ -41,6 +41,7 @@ fn the_words_of_the_book_are_told_when_it_refuses() {
     stage.market.next(403, json!({ "ok": false, "error": "order already published" }));
     let error = stage.sign(&["order", "publish", "app"]).ends_with(3).error();
     assert!(error["message"].as_str().unwrap().contains("order already published"), "{error}");
+    assert!(error["remedy"].as_str().unwrap().contains("strongroom order book"), "{error}");
     stage.market.next(502, json!({}));
     stage.sign(&["order", "publish", "app"]).ends_with(1).error();
     let posted: Vec<_> = stage.market.requests().into_iter().filter(|request| request.method == "POST").collect();

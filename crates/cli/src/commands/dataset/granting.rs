@@ -16,6 +16,11 @@ use crate::error::CliError;
 use crate::network::Network;
 use crate::output::Answer;
 
+const NO_GRANT: &str = "There is no open grant in the book.";
+/// Only the hub ends an order, and nobody knows all that were signed.
+const ELSEWHERE: &str = "A grant that you signed and the book does not have stays good for whoever has it. Revoke it from its file:\n\
+                         strongroom order cancel dataset --file FILE";
+
 pub(super) fn grant(session: &Session<'_>, granting: &Granting) -> Result<Answer, CliError> {
     let Granting { dataset, price, volume, tag, app, workerpool, requester, no_publish, signer, network } = granting;
     let config = session.config()?;
@@ -66,6 +71,9 @@ pub(super) fn revoke(
     let config = session.config()?;
     let network = Network::find(&config, network)?;
     let market = network.market()?;
+    let wallet = network.signer(session, &config, signer)?;
+    let owned = network.must_own(AssetKind::Dataset, dataset, wallet.address());
+    network.wait(session, "Asking the chain", owned)?;
     let mut orders = network.wait(session, "Asking the order book", open_orders(&market, dataset))?;
     if let Some(hash) = order {
         orders.retain(|found| found.hash == hash);
@@ -73,20 +81,18 @@ pub(super) fn revoke(
             return Err(CliError::NoOrder { kind: "dataset", hash: hash.to_string() });
         }
     }
-    if orders.is_empty() {
-        let json = json!({ "dataset": checksummed(&dataset), "revoked": [] });
-        return Ok(Answer::done("There is no open grant in the book.".to_owned(), json));
-    }
-    let wallet = network.signer(session, &config, signer)?;
-    let owned = network.must_own(AssetKind::Dataset, dataset, wallet.address());
-    network.wait(session, "Asking the chain", owned)?;
     let mut revoked = Vec::new();
     for found in &orders {
         cancel(session, &network, &found.order, &wallet)?;
         revoked.push(found.hash.to_string());
     }
-    let text = revoked.iter().map(|hash| format!("{hash} is revoked for good.")).collect::<Vec<_>>().join("\n");
-    Ok(Answer::done(text, json!({ "dataset": checksummed(&dataset), "revoked": revoked, "chain": network.name })))
+    let mut lines: Vec<String> = revoked.iter().map(|hash| format!("{hash} is revoked for good.")).collect();
+    if revoked.is_empty() {
+        lines.push(NO_GRANT.to_owned());
+    }
+    lines.push(ELSEWHERE.to_owned());
+    let json = json!({ "dataset": checksummed(&dataset), "revoked": revoked, "chain": network.name });
+    Ok(Answer::done(lines.join("\n"), json))
 }
 
 pub(super) fn grants(session: &Session<'_>, dataset: Address, network: &NetworkChoice) -> Result<Answer, CliError> {
@@ -103,7 +109,7 @@ pub(super) fn grants(session: &Session<'_>, dataset: Address, network: &NetworkC
         }
         Ok::<_, CliError>(orders)
     })?;
-    let text = if orders.is_empty() { "There is no open grant in the book.".to_owned() } else { listing(&orders) };
+    let text = if orders.is_empty() { NO_GRANT.to_owned() } else { listing(&orders) };
     let json: Vec<Value> = orders.iter().map(described).collect();
     Ok(Answer::done(text, json!({ "dataset": checksummed(&dataset), "grants": json, "chain": network.name })))
 }
