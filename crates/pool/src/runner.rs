@@ -24,10 +24,12 @@ use crate::outside::{Asked, Clock, DealView, Ended, HowEnded, Ledger, OutsideErr
 use crate::store::Store;
 use crate::task::Logs;
 
+use self::folder::{NAME_CHARS, NAME_PREFIX, RunFolder, RunsFolder};
 use self::origins::{Reach, origins_of};
 use self::simulated::SimulatedEvidence;
 
 mod bulk;
+pub mod folder;
 pub(crate) mod origins;
 pub mod simulated;
 
@@ -35,8 +37,6 @@ const GUEST: &str = "/.strongroom/guest";
 const EVIDENCE: &str = "/.strongroom/evidence.sock";
 const RELAY: &str = "/.strongroom/relay";
 const MIB: u64 = 1 << 20;
-/// Characters of a run's name that its folder has: sockets are in it, and their paths must be short.
-const FOLDER_CHARS: usize = 20;
 
 /// How enclaves are run here.
 #[derive(Clone, Debug)]
@@ -55,8 +55,6 @@ pub struct EnclaveSettings {
     pub gateways: Vec<Url>,
     /// The guest program on this machine.
     pub guest: PathBuf,
-    /// Folder of runs.
-    pub runs: PathBuf,
     /// The simulator's program, for development.
     pub simulator: Option<PathBuf>,
     /// Where images are looked for.
@@ -76,6 +74,7 @@ pub struct EnclaveSettings {
 /// Runs enclaves on this machine.
 pub struct Enclaves {
     settings: EnclaveSettings,
+    runs: RunsFolder,
     store: Store,
     ledger: Arc<dyn Ledger>,
     images: ImageStore,
@@ -98,28 +97,18 @@ impl Drop for Surroundings {
     }
 }
 
-/// A folder that is removed when it is dropped.
-struct RunFolder(PathBuf);
-
-impl Drop for RunFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            warn!(folder = %self.0.display(), %error, "the folder of a run could not be removed");
-        }
-    }
-}
-
 impl Enclaves {
     /// Runs with `runtime`; what tasks deliver goes to `store`.
     pub fn new(
         settings: EnclaveSettings,
+        runs: RunsFolder,
         store: Store,
         ledger: Arc<dyn Ledger>,
         images: ImageStore,
         runtime: Runtime,
         clock: Clock,
     ) -> Self {
-        Self { settings, store, ledger, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
+        Self { settings, runs, store, ledger, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
     }
 
     /// The image of an app by the digest on chain: unpacked before, in a folder of the configuration, or from its registry.
@@ -151,7 +140,8 @@ impl Enclaves {
         params: &DealParams,
         command: &[String],
     ) -> Result<Surroundings, OutsideError> {
-        let folder = self.folder(run)?;
+        let folder = self.runs.fresh(&name_of(run)[..NAME_CHARS]);
+        let folder = folder.map_err(|(path, error)| in_folder(&path, &error))?;
         let bulk = match params.bulk_cid.as_deref() {
             Some(cid) => bulk::locations(&self.settings.gateways, cid, run.index, self.ledger.as_ref()).await?,
             None => Vec::new(),
@@ -196,26 +186,6 @@ impl Enclaves {
             surroundings.evidence = Some(started.map_err(|error| OutsideError::trouble(&error))?);
         }
         Ok(surroundings)
-    }
-
-    /// A fresh folder for a run; what is left of one that was interrupted is removed.
-    fn folder(&self, run: &Run) -> Result<RunFolder, OutsideError> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = self.settings.runs.join(&name_of(run)[..FOLDER_CHARS]);
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(in_folder(&folder, &error)),
-            _ => {}
-        }
-        std::fs::create_dir_all(folder.join("relay")).map_err(|error| in_folder(&folder, &error))?;
-        // The sandbox's users are other users of this machine; they reach nothing but what is bound into the sandbox.
-        for path in [&folder, &folder.join("relay")] {
-            let mode = std::fs::Permissions::from_mode(0o711);
-            std::fs::set_permissions(path, mode).map_err(|error| in_folder(path, &error))?;
-        }
-        let relay = folder.join("relay");
-        let readable = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(&relay, readable).map_err(|error| in_folder(&relay, &error))?;
-        Ok(RunFolder(folder))
     }
 
     fn launch(
@@ -317,15 +287,11 @@ impl Enclaves {
 
     /// Removes what runs of an earlier life of the pool left behind.
     pub fn tidy_up(&self) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.settings.runs)?;
-        for entry in std::fs::read_dir(&self.settings.runs)? {
-            let entry = entry?;
-            if let Some(name) = entry.file_name().to_str().filter(|name| name.len() == FOLDER_CHARS) {
-                self.runtime.remove_left(name);
-            }
-            std::fs::remove_dir_all(entry.path())?;
+        for name in self.runs.left()? {
+            self.runtime.remove_left(&name);
+            self.runs.remove(&name)?;
         }
-        Ok(())
+        self.runs.remove_launches()
     }
 }
 
@@ -381,7 +347,7 @@ fn ended(exit: &Exit) -> Ended {
 /// Names a run: unique on this machine, and short, as Unix sockets are in a folder of this name.
 fn name_of(run: &Run) -> String {
     let task = run.task.to_string();
-    format!("sr{}", &task[2..])[..64].to_owned()
+    format!("{NAME_PREFIX}{}", &task[2..])[..64].to_owned()
 }
 
 fn in_folder(path: &Path, error: &std::io::Error) -> OutsideError {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use strongroom_pool::config::{Config, RuntimeKind};
+use strongroom_pool::runner::folder::launches;
 use strongroom_runtime::probe::{Backend, Places};
 use strongroom_runtime::{Native, NativeSettings, Runtime, Tdx, TdxSettings};
 
@@ -14,6 +15,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Runtime> {
         RuntimeKind::Tdx => {
             let launcher = &config.runtime.tdx.launcher;
             ensure!(!launcher.is_empty(), "setting runtime.tdx.launcher: name the launcher's program");
+            let folder = launches(&config.pool.runs);
+            std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
             Runtime::Tdx(tdx(config))
         }
         RuntimeKind::Container => container(config).await?,
@@ -36,7 +39,7 @@ pub(crate) fn places(config: &Config) -> Places {
 fn tdx(config: &Config) -> Tdx {
     Tdx::new(TdxSettings {
         command: config.runtime.tdx.launcher.clone(),
-        folder: config.pool.runs.join("launches"),
+        folder: launches(&config.pool.runs),
         grace: Duration::from_millis(config.runtime.tdx.grace_ms),
     })
 }

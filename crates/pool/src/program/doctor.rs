@@ -14,6 +14,7 @@ use crate::program::service::{Keys, Passwords};
 use strongroom_pool::config::Config;
 use strongroom_pool::lifecycle::Role;
 use strongroom_pool::outside::{Services as _, with_causes};
+use strongroom_pool::runner::folder;
 use strongroom_pool::services::HttpServices;
 
 /// Nobody may overlook it.
@@ -240,8 +241,11 @@ fn machine(config: &Config, findings: &mut Vec<Finding>) {
             (false, false) => Finding::bad(Severity::Weak, probed.what, probed.why, remedy),
         }
     }));
+    if let Err(error) = folder::examine(&config.pool.runs) {
+        findings.push(Finding::fatal("runs", with_causes(&error), "name an empty folder in pool.runs"));
+    }
     // Sockets of relays are in there.
-    let path = config.pool.runs.join("x".repeat(20)).join("relay/999.sock");
+    let path = config.pool.runs.join("x".repeat(folder::NAME_CHARS)).join("relay/999.sock");
     if path.as_os_str().len() > 107 {
         let found = format!("{} is too long for Unix sockets", config.pool.runs.display());
         findings.push(Finding::fatal("runs", found, "choose a shorter pool.runs"));
