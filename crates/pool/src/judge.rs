@@ -12,6 +12,7 @@ use url::Url;
 use crate::cause::{Cause, Failure};
 use crate::command_line;
 use crate::outside::DealView;
+use crate::result_place::ResultPlace;
 
 /// What this pool does.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Offer {
     pub owner: Address,
     /// Frameworks that run here.
     pub frameworks: BTreeSet<Framework>,
+    /// Where results go.
+    pub proxy: Option<Url>,
     /// Seconds that must be left until the contribution deadline, over and above one full run.
     pub margin_seconds: u64,
 }
@@ -57,7 +60,9 @@ pub fn judge(view: &DealView, offer: &Offer, now: UnixSeconds) -> Result<(), Fai
         let left = view.contribution_deadline().0.saturating_sub(now.0);
         return no(Cause::CONTRIBUTION_TIMEOUT, format!("{left} s are left to contribute, a run may take {needed} s"));
     }
-    judge_params(&params_of(view)?)?;
+    let params = params_of(view)?;
+    judge_params(&params)?;
+    ResultPlace::of(view, &params, offer.proxy.as_ref())?;
     if location_text(&view.app.multiaddr).trim().is_empty() {
         return no(Cause::TASK_DESCRIPTION_INVALID, format!("app {} names no image", view.app.address));
     }
@@ -79,9 +84,6 @@ fn judge_params(params: &DealParams) -> Result<(), Failure> {
     let is_web = |text: &str| text.parse::<Url>().is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
     if let Some(file) = params.input_files.iter().find(|file| !is_web(file)) {
         return no(format!("input file {file:?} is not at an http or https address"));
-    }
-    if let Some(proxy) = params.storage_proxy.as_deref().filter(|proxy| !is_web(proxy)) {
-        return no(format!("result proxy {proxy:?} is not at an http or https address"));
     }
     match params.storage_provider.as_deref() {
         None | Some("" | "ipfs" | "dropbox") => Ok(()),

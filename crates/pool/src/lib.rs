@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod outside;
 pub mod relay;
+pub mod result_place;
 pub mod room;
 pub mod runner;
 pub mod scheduler;

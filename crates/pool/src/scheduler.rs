@@ -6,7 +6,6 @@ use strongroom_protocol::challenge::enclave_challenge_request;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::{AccountSecretName, Address, SecretValue, SigningKey, TaskId};
 use tokio::sync::OnceCell;
-use url::Url;
 
 use crate::cause::{Cause, Failure};
 use crate::judge::Offer;
@@ -23,8 +22,6 @@ pub struct Scheduler {
     pub offer: Offer,
     /// The worker that gets the tasks.
     pub worker: Address,
-    /// Where results go, when the deal says nothing else.
-    pub proxy: Option<Url>,
     /// Whether tasks that failed are claimed after their final deadline.
     pub claims: bool,
     /// Set once the address of the proxy was stored with the SMS.
@@ -57,7 +54,7 @@ impl Scheduler {
 
     /// Tells the SMS, once, where results of this pool go.
     pub(crate) async fn publish_proxy(&self, sms: &dyn Services) -> Result<(), OutsideError> {
-        let Some(proxy) = &self.proxy else { return Ok(()) };
+        let Some(proxy) = &self.offer.proxy else { return Ok(()) };
         let publish = || async {
             let value = SecretValue::new(proxy.as_str().trim_end_matches('/').as_bytes().to_vec())
                 .map_err(|error| OutsideError::trouble(&error))?;

@@ -86,24 +86,33 @@ impl HttpServices {
         let mut url = at(&self.sms, "/secrets/web2");
         url.query_pairs_mut().append_pair("ownerAddress", &lower_case(&key.address())).append_pair("secretName", name);
         let there = self.ask(self.http.head(url.clone()), what).await?;
-        let method = match there.status {
-            StatusCode::NOT_FOUND => Method::POST,
-            status if status.is_success() => Method::PUT,
-            _ => return Err(there.trouble(what)),
+        let signature = key.sign(push_account_secret(key.address(), name, value)).to_string();
+        let store = |method| {
+            let request = self.http.request(method, url.clone()).header(AUTHORIZATION, &signature);
+            let request = request.header(CONTENT_TYPE, "text/plain;charset=UTF-8");
+            self.ask(request.body(value.expose_secret().to_vec()), what)
         };
-        let signature = key.sign(push_account_secret(key.address(), name, value));
-        let request = self
-            .http
-            .request(method, url)
-            .header(AUTHORIZATION, signature.to_string())
-            .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
-            .body(value.expose_secret().to_vec());
-        let stored = self.ask(request, what).await?;
-        match stored.status {
-            // Somebody else of ours was faster with the same value, or it has just been there.
-            StatusCode::CONFLICT => Ok(()),
-            _ => stored.success(what).map(drop),
+        match there.status {
+            StatusCode::NOT_FOUND => {
+                let stored = store(Method::POST).await?;
+                // Otherwise the other half of ours was faster, perhaps with another value.
+                if stored.status != StatusCode::CONFLICT {
+                    return stored.success(what).map(drop);
+                }
+            }
+            status if status.is_success() => {}
+            _ => return Err(there.trouble(what)),
         }
+        let stored = store(Method::PUT).await?;
+        if stored.status == StatusCode::CONFLICT {
+            // A signature serves once, so that nobody can bring a value back that was replaced.
+            let message = format!(
+                "account secret {name}: the SMS has another value and does not take this one back, which was replaced before; \
+                 another wallet is needed, or another value"
+            );
+            return Err(OutsideError::Trouble(message));
+        }
+        stored.success(what).map(drop)
     }
 
     async fn ask_objections(&self, authorization: &Authorization) -> Result<Vec<Objection>, OutsideError> {
@@ -258,5 +267,51 @@ impl Services for HttpServices {
 
     fn result_location<'a>(&'a self, proxy: &'a Url, task: TaskId) -> Asked<'a, Option<String>> {
         Box::pin(self.ask_location(proxy, task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode as Status;
+    use axum::routing::get;
+
+    use super::*;
+
+    /// Publishes a secret at an SMS that answers so to the method of each name.
+    async fn published(head: u16, post: u16, put: u16) -> Result<(), OutsideError> {
+        let answer = |status: u16| move || std::future::ready(Status::from_u16(status).unwrap());
+        let secret = get(answer(head)).post(answer(post)).put(answer(put));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sms = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/secrets/web2", secret)).await.unwrap();
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let services = HttpServices::new(sms.parse().unwrap()).unwrap();
+        let key = SigningKey::from_bytes(&[1; 32]).unwrap();
+        let published = services.publish(&key, "name", &SecretValue::new(b"value".to_vec()).unwrap()).await;
+        serving.abort();
+        published
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_stored_anew_or_replaces_what_is_there() {
+        const NEVER: u16 = 500;
+        published(404, 204, NEVER).await.unwrap();
+        published(204, NEVER, 204).await.unwrap();
+        // Between the look and the write, somebody else of ours stored it.
+        published(404, 409, 204).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_value_that_the_sms_does_not_take_is_trouble_and_never_taken_for_stored() {
+        for (head, post, put) in [(204, 500, 409), (404, 409, 409)] {
+            let error = published(head, post, put).await.unwrap_err().to_string();
+            assert!(error.contains("does not take this one back"), "{error}");
+        }
+        for (head, post, put) in [(503, 204, 204), (404, 401, 204), (204, 204, 503)] {
+            assert!(matches!(published(head, post, put).await, Err(OutsideError::Trouble(_))));
+        }
     }
 }

@@ -9,12 +9,13 @@ use url::Url;
 
 use crate::cause::Cause;
 use crate::outside::{Authorization, DealView, OutsideError, Services};
+use crate::result_place::ResultPlace;
 
 /// The worker's half.
 pub struct Worker {
     /// Key of the worker.
     pub key: Arc<SigningKey>,
-    /// Where results go, when the deal says nothing else.
+    /// Where results go.
     pub proxy: Option<Url>,
     /// How often an enclave is started for one task.
     pub attempts: u32,
@@ -37,8 +38,9 @@ impl Worker {
         authorization: &Authorization,
         services: &dyn Services,
     ) -> Result<(), OutsideError> {
-        let Some(proxy) = self.proxy_of(view, params)? else { return Ok(()) };
-        let token = services.storage_token(&proxy, authorization, self.sign(authorization)).await?;
+        let place = ResultPlace::of(view, params, self.proxy.as_ref()).map_err(OutsideError::Refused)?;
+        let Some(proxy) = place.proxy() else { return Ok(()) };
+        let token = services.storage_token(proxy, authorization, self.sign(authorization)).await?;
         let mut last = self.token.lock().await;
         if last.as_ref().is_some_and(|last| last.constant_time_eq(&token)) {
             return Ok(());
@@ -59,33 +61,17 @@ impl Worker {
         if let Some(callback) = view.deal.callback {
             return Ok(link("ethereum", &strongroom_protocol::address::lower_case(&callback)));
         }
-        let Some(proxy) = self.proxy_of(view, params)? else {
+        let place = ResultPlace::of(view, params, self.proxy.as_ref()).map_err(OutsideError::Refused)?;
+        let Some(proxy) = place.proxy() else {
             return Ok(link("dropbox", &format!("/results/{task}")));
         };
-        match services.result_location(&proxy, task).await? {
+        match services.result_location(proxy, task).await? {
             Some(location) => Ok(link("ipfs", &location)),
             None => Err(OutsideError::refused(
                 Cause::RESULT_LINK_MISSING,
                 "the enclave delivered a result that the result proxy does not know",
             )),
         }
-    }
-
-    /// The proxy that a deal's result goes to; `None` for callbacks and Dropbox.
-    pub(crate) fn proxy_of(&self, view: &DealView, params: &DealParams) -> Result<Option<Url>, OutsideError> {
-        if view.deal.callback.is_some() || params.storage_provider.as_deref() == Some("dropbox") {
-            return Ok(None);
-        }
-        let named = match params.storage_proxy.as_deref() {
-            Some(named) => Some(named.parse().map_err(|_| {
-                OutsideError::refused(Cause::TASK_DESCRIPTION_INVALID, "the deal's result proxy is not an address")
-            })?),
-            None => self.proxy.clone(),
-        };
-        named.map(Some).ok_or_else(|| {
-            let message = "no result proxy is configured; set results.proxy";
-            OutsideError::refused(Cause::TEE_SESSION_GENERATION_POST_COMPUTE_GET_STORAGE_TOKENS_FAILED, message)
-        })
     }
 }
 

@@ -25,5 +25,6 @@ mod stand_in_chain;
 mod stand_in_market;
 mod stand_in_sms;
 mod tasks;
+mod templates;
 mod trouble;
 mod wallets;

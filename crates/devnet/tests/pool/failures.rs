@@ -15,6 +15,12 @@ cat "$IEXEC_IN/$IEXEC_DATASET_FILENAME" > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
 
+/// Makes a result.
+const EMPTY: &str = r#"
+: > "$IEXEC_OUT/seen.txt"
+printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
+"#;
+
 async fn bought(scene: &Scene, name: &str, dataset: Address) -> (B256, Value) {
     let app = scene.app(name, COPIES).await;
     let task = scene.buy(Order { dataset: Some(dataset), callback: false, ..Order::of(app) }).await[0];
@@ -61,6 +67,21 @@ async fn a_dataset_that_its_key_does_not_open_fails_its_task() {
     scene.push_dataset_key(dataset, &DatasetKey::from_random([0xbb; 32])).await;
     let message = fails(&scene, "key", dataset, "PRE_COMPUTE_DATASET_DECRYPTION_FAILED").await;
     assert!(message.contains("key"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_with_a_result_proxy_of_its_own_is_refused_and_the_results_of_others_still_arrive() {
+    let scene = Scene::shared().await;
+    let app = scene.app("own-proxy", EMPTY).await;
+    let params = r#"{"iexec_result_storage_proxy":"http://proxy.example"}"#;
+    let refused = scene.buy(Order { params, callback: false, ..Order::of(app) }).await[0];
+    let model = scene.end(refused).await;
+    assert_eq!(model["cause"], "TASK_DESCRIPTION_INVALID", "{model:#}");
+    assert!(model["message"].as_str().unwrap().contains("this pool delivers to"), "{model:#}");
+    assert_eq!(scene.times_on_chain(refused).await, [0, 0, 0, 0], "no gas was spent");
+
+    let served = scene.buy(Order { callback: false, ..Order::of(app) }).await[0];
+    scene.completes_once(served).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

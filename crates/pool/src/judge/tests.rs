@@ -8,7 +8,13 @@ const POOL: Address = Address::repeat_byte(0x33);
 const OWNER: Address = Address::repeat_byte(0x44);
 
 fn offer() -> Offer {
-    Offer { workerpool: POOL, owner: OWNER, frameworks: [Framework::Tdx].into(), margin_seconds: 60 }
+    Offer {
+        workerpool: POOL,
+        owner: OWNER,
+        frameworks: [Framework::Tdx].into(),
+        proxy: Some("http://proxy.example".parse().unwrap()),
+        margin_seconds: 60,
+    }
 }
 
 fn view() -> DealView {
@@ -81,7 +87,7 @@ fn params_that_cannot_be_understood_are_refused() {
         (r#"{"iexec_args":"'open"}"#, "quotation mark"),
         (r#"{"iexec_input_files":["file:///etc/passwd"]}"#, "input file"),
         (r#"{"iexec_result_storage_provider":"ftp"}"#, "ftp"),
-        (r#"{"iexec_result_storage_proxy":"proxy"}"#, "result proxy"),
+        (r#"{"iexec_result_storage_proxy":"http://other.example"}"#, "result proxy"),
     ] {
         assert_refused(|view| view.deal.params = params.to_owned(), cause, part);
     }

@@ -30,6 +30,7 @@ use strongroom_pool::lifecycle::Role;
 use strongroom_pool::metrics::Metrics;
 use strongroom_pool::outside::{Clock, with_causes};
 use strongroom_pool::room::Room;
+use strongroom_pool::runner::folder::RunsFolder;
 use strongroom_pool::runner::{EnclaveSettings, Enclaves};
 use strongroom_pool::scheduler::Scheduler;
 use strongroom_pool::services::HttpServices;
@@ -135,6 +136,7 @@ impl Service {
         let (workerpool, hub) = (config.workerpool()?, config.hub()?);
         let (chain_id, sms_url) = (config.chain.id, config.sms_url()?);
         let locks = roles.iter().map(|role| lock(&config.pool.state, *role)).collect::<Result<_, _>>()?;
+        let runs = roles.contains(&Role::Worker).then(|| RunsFolder::open(&config.pool.runs)).transpose()?;
         let for_keys = (config.clone(), roles.to_vec());
         let keys = tokio::task::spawn_blocking(move || Keys::open(&for_keys.0, &for_keys.1, passwords)).await??;
         let state = config.pool.state.clone();
@@ -150,7 +152,7 @@ impl Service {
             until_nothing_waits(wallet).await;
         }
         let room = room(config);
-        let (runner, is_simulated) = runner(config, &keys, store.clone(), ledger.clone(), clock.clone()).await?;
+        let (runner, is_simulated) = runner(config, runs, store.clone(), ledger.clone(), clock.clone()).await?;
 
         let scheduler = scheduler(config, workerpool, &keys)?;
         let worker = keys.worker.as_ref().map(|key| Worker {
@@ -296,13 +298,13 @@ fn scheduler(config: &Config, workerpool: Address, keys: &Keys) -> anyhow::Resul
         workerpool,
         owner: key.address(),
         frameworks: config.frameworks()?,
+        proxy: config.results.proxy.clone(),
         margin_seconds: config.scheduler.margin_seconds,
     };
     Ok(Some(Scheduler {
         key: Arc::clone(key),
         offer,
         worker: keys.worker_address,
-        proxy: config.results.proxy.clone(),
         claims: config.scheduler.claim,
         published: OnceCell::new(),
     }))
@@ -384,14 +386,12 @@ async fn sms_key(config: &Config) -> anyhow::Result<Address> {
 
 async fn runner(
     config: &Config,
-    keys: &Keys,
+    runs: Option<RunsFolder>,
     store: Store,
     ledger: Arc<Contracts>,
     clock: Clock,
 ) -> anyhow::Result<(Arc<dyn strongroom_pool::outside::RunTasks>, bool)> {
-    if keys.worker.is_none() {
-        return Ok((Arc::new(NoRunner), false));
-    }
+    let Some(runs) = runs else { return Ok((Arc::new(NoRunner), false)) };
     let simulator = config.runtime.native.simulator.clone();
     let is_simulated = simulator.is_some();
     let settings = EnclaveSettings {
@@ -402,7 +402,6 @@ async fn runner(
         proxy: config.results.proxy.clone(),
         gateways: config.results.gateways.clone(),
         guest: config.runtime.guest.clone(),
-        runs: config.pool.runs.clone(),
         simulator,
         sources: config.images.sources.clone(),
         registry: config.images.registries.then(|| registry(config)).transpose()?,
@@ -420,7 +419,7 @@ async fn runner(
     let runtime = backend::start(config).await?;
     let cache = config.images.cache.clone();
     let images = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await??;
-    let enclaves = Enclaves::new(settings, store, ledger, images, runtime, clock);
+    let enclaves = Enclaves::new(settings, runs, store, ledger, images, runtime, clock);
     enclaves.tidy_up().with_context(|| format!("{} cannot be used", config.pool.runs.display()))?;
     Ok((Arc::new(enclaves), is_simulated))
 }

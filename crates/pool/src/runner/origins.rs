@@ -35,10 +35,9 @@ pub(super) fn origins_of(view: &DealView, params: &DealParams, reach: &Reach<'_>
     let mut configured: BTreeSet<String> = [reach.sms].into_iter().chain(reach.gateways).filter_map(origin).collect();
     let mut named = BTreeSet::new();
     if view.deal.callback.is_none() {
-        match (params.storage_provider.as_deref(), params.storage_proxy.as_deref()) {
-            (Some("dropbox"), _) => configured.extend(origin_of(DROPBOX)),
-            (_, Some(proxy)) => named.extend(origin_of(proxy)),
-            (_, None) => configured.extend(reach.proxy.and_then(origin)),
+        match params.storage_provider.as_deref() {
+            Some("dropbox") => configured.extend(origin_of(DROPBOX)),
+            _ => configured.extend(reach.proxy.and_then(origin)),
         }
     }
     named.extend(params.input_files.iter().filter_map(|file| origin_of(file)));
@@ -100,11 +99,12 @@ mod tests {
     #[test]
     fn what_a_deal_names_is_reached_too_and_marked_as_such() {
         let params = r#"{"iexec_input_files":["http://a.example/1","http://a.example/2","https://proxy.example/x"],
-                        "iexec_result_storage_proxy":"https://own.example"}"#;
+                        "iexec_result_storage_proxy":"https://own.example"}"#; // which is refused elsewhere
         let origins = of(params, Some("https://data.example:8443/file"));
-        for named in ["http://a.example:80", "https://own.example:443", "https://data.example:8443"] {
+        for named in ["http://a.example:80", "https://data.example:8443"] {
             assert!(origins.contains(&(named.to_owned(), false)), "{origins:?}");
         }
+        assert!(!origins.iter().any(|(origin, _)| origin.contains("own.example")), "a token of ours would go there");
         assert_eq!(origins.iter().filter(|(origin, _)| origin == "http://a.example:80").count(), 1);
     }
 
