@@ -105,6 +105,18 @@ impl Home {
         run_in(self.command(env!("CARGO_BIN_EXE_strongroom")).args(arguments), standard_input.as_bytes())
     }
 
+    /// The text without what differs from run to run: the folder of this home, and ports.
+    pub(crate) fn stable(&self, text: &str) -> String {
+        let text = text.replace(self.path("").to_str().unwrap().trim_end_matches('/'), "~");
+        let mut parts = text.split("127.0.0.1:");
+        let mut stable = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            stable += "127.0.0.1:PORT";
+            stable += part.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        }
+        stable
+    }
+
     /// Every file below the home that contains `needle`.
     pub(crate) fn files_with(&self, needle: &[u8]) -> Vec<PathBuf> {
         let contains = |path: &PathBuf| fs::read(path).unwrap().windows(needle.len()).any(|window| window == needle);

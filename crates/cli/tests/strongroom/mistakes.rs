@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use expect_test::expect_file;
 use strongroom_poco::orders::{DatasetOrder, WorkerpoolOrder};
 
-use crate::home::{ASSET, Home};
+use crate::home::ASSET;
 use crate::stage::{APP, DATASET, POOL, Stage, me, nobody, owner, text};
 use crate::stand_in_sms::Scripted;
 
@@ -84,18 +84,6 @@ fn mistakes() -> Vec<Mistake> {
     ]
 }
 
-/// Without what differs from run to run: folders and ports.
-fn stable(text: &str, home: &Home) -> String {
-    let text = text.replace(home.path("").to_str().unwrap().trim_end_matches('/'), "~");
-    let mut parts = text.split("127.0.0.1:");
-    let mut stable = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        stable += "127.0.0.1:PORT";
-        stable += part.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    }
-    stable
-}
-
 #[test]
 fn what_is_said_to_the_most_likely_mistakes_is_as_written_down() {
     let mut actual = String::new();
@@ -104,8 +92,8 @@ fn what_is_said_to_the_most_likely_mistakes_is_as_written_down() {
         let signs = !["balance", "show", "encrypt", "--dry-run", "run"].iter().any(|word| words.contains(word));
         let ran = if signs { stage.home.sign(value, &words) } else { stage.home.run(&words) };
         assert_ne!(ran.code, 0, "{title}: {ran:?}");
-        let said = stable(&format!("{}{}", ran.stdout, ran.stderr), &stage.home);
-        writeln!(actual, "# {title}\n$ strongroom {}\n{said}[{}]\n", stable(&command, &stage.home), ran.code).unwrap();
+        let said = stage.home.stable(&format!("{}{}", ran.stdout, ran.stderr));
+        writeln!(actual, "# {title}\n$ strongroom {}\n{said}[{}]\n", stage.home.stable(&command), ran.code).unwrap();
     }
     expect_file!["golden/mistakes.txt"].assert_eq(&actual);
 }
