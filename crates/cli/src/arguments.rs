@@ -345,7 +345,11 @@ Pairs are never overwritten: results that are already encrypted need the old one
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretCommand {
-    /// Ask the SMS for the secrets of apps, datasets and names, and for the wallet's key for results. Values never come back
+    /// List the secrets that were pushed from here, and those that are named: where they are, and whether they are there
+    #[command(after_help = "\
+What is pushed from here is remembered in the data folder: which secret, and to which SMS, which is
+asked whether it is there. The network's SMS is asked for those that are named, and for the wallet's
+key for results. With --sms or --chain only that SMS is asked. Values never come back.")]
     List {
         /// Ask for the secret of this app [default: those in deployed.json here]; may be given several times
         #[arg(long, value_name = "ADDRESS", value_parser = address)]

@@ -20,6 +20,7 @@ use crate::inspect::InspectError;
 use crate::ipfs::IpfsError;
 use crate::keystore::KeystoreError;
 use crate::order_file::OrderFileError;
+use crate::pushed_secrets::PushedSecretsError;
 use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;
 use crate::scheduler::SchedulerError;
@@ -55,6 +56,9 @@ pub(crate) enum CliError {
     /// The call to the SMS.
     #[error(transparent)]
     Sms(#[from] SmsError),
+    /// What was pushed from here.
+    #[error(transparent)]
+    PushedSecrets(#[from] PushedSecretsError),
     /// The pool, or who should know where it is.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),

@@ -15,6 +15,7 @@ use crate::inspect::InspectError;
 use crate::ipfs::IpfsError;
 use crate::keystore::KeystoreError;
 use crate::order_file::OrderFileError;
+use crate::pushed_secrets::PushedSecretsError;
 use crate::result_file::ResultFileError;
 use crate::result_key::ResultKeyError;
 use crate::scheduler::SchedulerError;
@@ -94,6 +95,7 @@ pub(crate) fn explain(error: &CliError) -> Explanation {
         CliError::Input(error) => input(error),
         CliError::SmsUrl(error) => sms_url(error),
         CliError::Sms(error) => sms(error),
+        CliError::PushedSecrets(error) => pushed_secrets(error),
         CliError::Scheduler(error) => scheduler(error),
         CliError::Service(error) => service(error),
         CliError::OtherDeployment { .. } => {
@@ -600,6 +602,19 @@ fn sms(error: &SmsError) -> Explanation {
         }
         SmsError::ServerTrouble { .. } => {
             Explanation::new(Exit::Trouble, "try again later, or tell the SMS's operator")
+        }
+    }
+}
+
+/// The secrets themselves are at their SMS, whatever becomes of the file.
+fn pushed_secrets(error: &PushedSecretsError) -> Explanation {
+    match error {
+        PushedSecretsError::Damaged { path, .. } => Explanation::new(
+            Exit::Invalid,
+            format!("move {} away: it only tells secret list what to ask for", path.display()),
+        ),
+        PushedSecretsError::Unreadable { .. } | PushedSecretsError::Unwritable { .. } => {
+            Explanation::new(Exit::Trouble, "look at the folder's permissions and the space left, or use --data")
         }
     }
 }

@@ -28,6 +28,7 @@ mod order_file;
 mod output;
 mod preflight;
 mod private_file;
+mod pushed_secrets;
 #[cfg(test)]
 mod reference;
 mod result_file;

@@ -22,7 +22,7 @@ use strongroom_protocol::{Address, B256, SecretId, SecretValue, challenge};
 
 use crate::arguments::{DatasetCommand, DatasetDeployment, NetworkChoice};
 use crate::commands::Session;
-use crate::commands::secret::{self, Target};
+use crate::commands::secret::{self, Remembered, Target};
 use crate::error::CliError;
 use crate::network::Network;
 use crate::output::{Answer, visible};
@@ -85,8 +85,9 @@ fn deploy(session: &Session<'_>, deployment: &DatasetDeployment) -> Result<Answe
         checksummed(&dataset),
         checksummed(&wallet.address())
     );
+    let mut pushed = None;
     if let Some(key) = &key {
-        keep_and_push(session, &Target::find(&config, service)?, dataset, key, &wallet)?;
+        pushed = Some(keep_and_push(session, &Target::find(&config, service)?, dataset, key, &wallet)?);
         text.push_str("\nIts key is at the SMS.");
     }
     let json = json!({
@@ -98,7 +99,11 @@ fn deploy(session: &Session<'_>, deployment: &DatasetDeployment) -> Result<Answe
         "chain": network.name,
         "transaction": transaction,
     });
-    Ok(Answer::done(text, json))
+    let answer = Answer::done(text, json);
+    Ok(match pushed {
+        Some(remembered) => remembered.told_in(answer),
+        None => answer,
+    })
 }
 
 /// Keeps the key under the dataset's address, where it is found again, and pushes it.
@@ -108,13 +113,13 @@ fn keep_and_push(
     dataset: Address,
     key: &DatasetKey,
     wallet: &Wallet,
-) -> Result<(), CliError> {
+) -> Result<Remembered, CliError> {
     let path = dataset_key::folder(&session.surroundings.current_folder).join(format!("{}.key", checksummed(&dataset)));
     dataset_key::write(&path, key)?;
     let id = SecretId::Dataset(dataset);
     let value = SecretValue::new(key.expose_text().as_bytes().to_vec()).expect("44 characters are below the limit");
     let signature = wallet.key().sign(challenge::push(&id, None, &value));
-    target.ask(session, "Pushing the key", async |sms| sms.create(&id, &value, signature).await)
+    target.push(session, "Pushing the key", &id, async |sms| sms.create(&id, &value, signature).await)
 }
 
 /// Puts the file on IPFS; gives its location as text and as it stands on chain.

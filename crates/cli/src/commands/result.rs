@@ -56,7 +56,7 @@ fn push(
     };
     let value = public_key.to_secret();
     let signature = key.sign(challenge::push(&id, None, &value));
-    target.ask(session, "Pushing the key", async |sms| {
+    let remembered = target.push(session, "Pushing the key", &id, async |sms| {
         if exists { sms.replace(&id, &value, signature).await } else { sms.create(&id, &value, signature).await }
     })?;
 
@@ -67,7 +67,7 @@ fn push(
         answer.text.push_str("\nThe private key is under the wallet's password, in ");
         answer.text.push_str(&file.display().to_string());
     }
-    Ok(answer)
+    Ok(remembered.told_in(answer))
 }
 
 fn key_of(owner: Address) -> SecretId {

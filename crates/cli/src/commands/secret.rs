@@ -1,5 +1,6 @@
 //! `strongroom app`, `requester` and `dataset`: pushing a secret that can never be changed, and asking whether it is there.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -14,8 +15,9 @@ use crate::commands::Session;
 use crate::config::Config;
 use crate::dataset_key;
 use crate::error::CliError;
-use crate::exit::Exit;
+use crate::exit::{Exit, explain};
 use crate::output::Answer;
+use crate::pushed_secrets::{Pushed, PushedSecrets};
 use crate::secret_input::{SecretInput, Source, read_value, refuse_misplaced};
 use crate::sms::{Patience, Sms, SmsError, describe};
 
@@ -91,8 +93,9 @@ fn push_secret(
     let (key, _) = session.unlock(&wallet, &push.password)?;
     let id = id_for(key.address());
     let signature = key.sign(challenge::push(&id, None, &value));
-    target.ask(session, "Pushing the secret", async |sms| sms.create(&id, &value, signature).await)?;
-    Ok(target.pushed(&id, &key, false))
+    let remembered =
+        target.push(session, "Pushing the secret", &id, async |sms| sms.create(&id, &value, signature).await)?;
+    Ok(remembered.told_in(target.pushed(&id, &key, false)))
 }
 
 /// Asks whether a secret is there. Absent is an answer, with an exit code of its own, and not an error.
@@ -111,6 +114,7 @@ pub(crate) fn check(
 }
 
 /// The SMS that is meant.
+#[derive(Clone)]
 pub(crate) struct Target {
     chain_name: ChainName,
     chain: ChainEntry,
@@ -139,6 +143,27 @@ impl Target {
         let sms = Sms::new(self.chain.sms.clone(), self.patience)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
         Ok(session.screen.while_doing(what, || runtime.block_on(question(&sms)))?)
+    }
+
+    /// Pushes a secret, and remembers where it is for `secret list`.
+    pub(crate) fn push(
+        &self,
+        session: &Session<'_>,
+        what: &str,
+        id: &SecretId,
+        push: impl AsyncFnOnce(&Sms) -> Result<(), SmsError>,
+    ) -> Result<Remembered, CliError> {
+        self.ask(session, what, push)?;
+        let (sms, chain, chain_id) = (self.chain.sms.clone(), self.chain_name.clone(), self.chain.chain_id);
+        let remember =
+            |folder| PushedSecrets::in_folder(folder).remember(Pushed { id: id.clone(), sms, chain, chain_id });
+        Ok(Remembered(session.data_folder().and_then(|folder| Ok(remember(folder)?))))
+    }
+
+    /// The same, for a secret that was pushed to `pushed.sms`.
+    pub(crate) fn of(&self, pushed: &Pushed) -> Self {
+        let chain = ChainEntry { sms: pushed.sms.clone(), chain_id: pushed.chain_id, ..self.chain.clone() };
+        Self { chain_name: pushed.chain.clone(), chain, patience: self.patience }
     }
 
     /// The answer to a push that was acknowledged.
@@ -176,6 +201,22 @@ impl Target {
             "chain_id": self.chain.chain_id,
             "sms": self.chain.sms,
         })
+    }
+}
+
+/// Whether a push is remembered here. It is done all the same.
+#[must_use = "whoever pushed is told when the push is not remembered"]
+pub(crate) struct Remembered(Result<(), CliError>);
+
+impl Remembered {
+    /// The answer, with the trouble that there was.
+    pub(crate) fn told_in(self, mut answer: Answer) -> Answer {
+        if let Err(error) = self.0 {
+            let remedy = explain(&error).remedy.unwrap_or_default();
+            let _ = write!(answer.text, "\nsecret list will not show it: {error}\n  remedy: {remedy}");
+            answer.json["not_remembered"] = json!({ "message": error.to_string(), "remedy": remedy });
+        }
+        answer
     }
 }
 

@@ -18,6 +18,7 @@ mod orders;
 mod packing;
 mod pools;
 mod prompts;
+mod pushed;
 mod result_keys;
 mod secrets;
 mod stage;

@@ -96,6 +96,11 @@ impl StandInSms {
         value.map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
+    /// Loses the value stored at this path and query, as an SMS does whose disk was restored from an older copy.
+    pub(crate) fn forget(&self, target: &str) {
+        assert!(self.state().stored.remove(&target.to_lowercase()).is_some());
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
