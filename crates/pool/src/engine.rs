@@ -192,6 +192,8 @@ impl Engine {
                         given_up(failure)
                     } else {
                         last_trouble = Some(trouble);
+                        // What this task waits for may never come; others that wait for a place go first.
+                        place = None;
                         tokio::time::sleep(pause).await;
                         pause = pause.saturating_mul(2).min(parts.patience.longest_pause);
                         continue;
@@ -199,9 +201,6 @@ impl Engine {
                 }
             };
             let from = task.state;
-            if matches!(event, Event::Initialized | Event::Settled | Event::Claimed) {
-                parts.metrics.wallets_can_pay();
-            }
             task = parts.store.advance(id, from, event, note, parts.clock.now()).await?;
             (fresh, pause, last_trouble) = (true, parts.patience.first_pause, None);
             if !matches!(task.state, State::Starting | State::Running) {

@@ -66,6 +66,11 @@ impl Metrics {
         self.trouble.with_label_values(&[state.name()]).inc();
     }
 
+    #[cfg(test)]
+    pub(crate) fn troubles(&self, state: State) -> u64 {
+        self.trouble.with_label_values(&[state.name()]).get()
+    }
+
     /// Takes note that a wallet cannot pay for gas. True the first time: then it is an alarm.
     pub(crate) fn wallet_is_empty(&self, wallet: Address) -> bool {
         let gauge = self.empty_wallets.with_label_values(&[&wallet.to_string()]);
@@ -74,9 +79,10 @@ impl Metrics {
         !was_empty
     }
 
-    /// A transaction was paid for; a wallet that still cannot pay will say so again.
-    pub(crate) fn wallets_can_pay(&self) {
-        self.empty_wallets.reset();
+    /// Takes note that a transaction of this wallet was paid for; one that still cannot pay will say so again.
+    pub(crate) fn wallet_can_pay(&self, wallet: Address) {
+        // Fails when the wallet was never empty.
+        let _ = self.empty_wallets.remove_label_values(&[&wallet.to_string()]);
     }
 
     pub(crate) fn read_up_to(&self, block: u64) {

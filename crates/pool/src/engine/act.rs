@@ -5,7 +5,7 @@ use strongroom_protocol::snapshot::TaskStatus;
 use super::{Engine, Outcome};
 use crate::cause::{Cause, Failure};
 use crate::judge;
-use crate::lifecycle::{Action, Event};
+use crate::lifecycle::{Action, Event, Role};
 use crate::outside::{Authorization, Ended, HowEnded, OutsideError, Run, Settlement};
 use crate::room::Place;
 use crate::scheduler::Scheduler;
@@ -65,16 +65,21 @@ pub(super) async fn act(
         }
         Action::Authorize => authorize(engine, task).await,
         Action::AwaitRoom => {
+            // Before it has a place: a registry that a deal names may be slow, or be there no more.
+            parts.runner.fetch(&*engine.deal(task.deal).await?).await?;
             *place = Some(parts.room.enter().await);
             Ok(happened(Event::Taken))
         }
         Action::Prepare => {
-            if place.is_none() {
-                *place = Some(parts.room.enter().await);
-            }
+            have_place(engine, place).await;
             prepare(engine, task).await
         }
-        Action::Run => run(engine, task, fresh).await,
+        Action::Run => {
+            if fresh {
+                have_place(engine, place).await;
+            }
+            run(engine, task, fresh).await
+        }
         Action::Settle => settle(engine, task).await,
         Action::AwaitDeadline => Ok(if now >= task.final_deadline && scheduler(engine)?.claims {
             happened(Event::Expired)
@@ -82,7 +87,10 @@ pub(super) async fn act(
             Outcome::Later
         }),
         Action::Claim => match parts.ledger.claim(task.deal, task.index, status).await {
-            Ok(()) => Ok(happened(Event::Claimed)),
+            Ok(()) => {
+                can_pay(engine, Role::Scheduler);
+                Ok(happened(Event::Claimed))
+            }
             Err(OutsideError::Refused(failure)) if parts.ledger.has_deal(task.deal).await? => {
                 Err(OutsideError::Refused(failure))
             }
@@ -90,6 +98,28 @@ pub(super) async fn act(
             Err(trouble) => Err(trouble),
         },
         Action::Rest => Ok(Outcome::Later),
+    }
+}
+
+/// Takes a place unless it is held: it is given back when something does not work.
+async fn have_place(engine: &Engine, place: &mut Option<Place>) {
+    if place.is_none() {
+        *place = Some(engine.shared.parts.room.enter().await);
+    }
+}
+
+/// Ends the alarm about the wallet of the half whose transaction went through. Each half has a wallet; the owner's is used for what
+/// anybody may do, where it is.
+fn can_pay(engine: &Engine, half: Role) {
+    let parts = &engine.shared.parts;
+    let owner = parts.scheduler.as_ref().map(|scheduler| scheduler.key.address());
+    let worker = parts.worker.as_ref().map(|worker| worker.key.address());
+    let wallet = match half {
+        Role::Scheduler => owner.or(worker),
+        Role::Worker => worker,
+    };
+    if let Some(wallet) = wallet {
+        parts.metrics.wallet_can_pay(wallet);
     }
 }
 
@@ -102,7 +132,7 @@ async fn initialize(engine: &Engine, task: &Task) -> Result<(), OutsideError> {
             let message = format!("deal {} is not on chain any more: the chain has lost blocks that it had", task.deal);
             Err(OutsideError::Trouble(message))
         }
-        done => done,
+        done => done.map(|()| can_pay(engine, Role::Scheduler)),
     }
 }
 
@@ -252,6 +282,7 @@ async fn settle(engine: &Engine, task: &Task) -> Result<Outcome, OutsideError> {
         authorization: authorization.signature,
     };
     parts.ledger.settle(settlement).await?;
+    can_pay(engine, Role::Worker);
     Ok(Outcome::Happened(Event::Settled, Note { facts: FactsLearned::default(), link: Some(link) }))
 }
 
