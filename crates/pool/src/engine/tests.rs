@@ -1,5 +1,6 @@
 //! The engine against a world that can stop at any moment.
 
+mod side_by_side;
 mod world;
 
 use std::sync::atomic::Ordering;

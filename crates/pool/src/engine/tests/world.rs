@@ -44,6 +44,10 @@ pub(super) struct World {
     pub(super) is_deal_gone: AtomicBool,
     pub(super) objections: Mutex<Vec<Objection>>,
     pub(super) troubles: Mutex<HashMap<&'static str, usize>>,
+    /// The task for which no storage token is to be had.
+    pub(super) tokenless: Mutex<Option<TaskId>>,
+    /// How often it was asked for.
+    pub(super) refused_tokens: AtomicUsize,
     pub(super) empty_wallet: AtomicUsize,
     pub(super) store: Mutex<Option<Store>>,
 }
@@ -75,6 +79,8 @@ impl World {
             is_deal_gone: AtomicBool::new(false),
             objections: Mutex::default(),
             troubles: Mutex::default(),
+            tokenless: Mutex::default(),
+            refused_tokens: AtomicUsize::new(0),
             empty_wallet: AtomicUsize::new(0),
             store: Mutex::default(),
         })
@@ -208,9 +214,13 @@ impl Services for World {
     fn storage_token<'a>(
         &'a self,
         _proxy: &'a Url,
-        _authorization: &'a Authorization,
+        authorization: &'a Authorization,
         _signature: String,
     ) -> Asked<'a, SecretValue> {
+        if *self.tokenless.lock().unwrap() == Some(authorization.task) {
+            self.refused_tokens.fetch_add(1, Ordering::SeqCst);
+            return Box::pin(async { Err(OutsideError::Trouble("the proxy is down".to_owned())) });
+        }
         Box::pin(self.question("token", async || SecretValue::new(b"a token".to_vec()).unwrap()))
     }
 
