@@ -132,7 +132,8 @@ impl Question for EstimateGas {
     const METHOD: &'static str = "eth_estimateGas";
 
     fn params(&self) -> Value {
-        json!([{ "from": self.from, "to": self.to, "input": self.input }])
+        // Not on what waits for a block: a transaction that is stuck is no reason to refuse its own call.
+        json!([{ "from": self.from, "to": self.to, "input": self.input }, "latest"])
     }
 
     fn read(&self, result: Value) -> Result<Estimate, Fault> {

@@ -1,5 +1,6 @@
 //! Sends transactions of one wallet, one after another: estimates, signs, submits, replaces what is stuck, and waits until it is in a
-//! block. Never sends the same call twice: a replacement keeps the nonce, so that at most one of the two can be mined.
+//! block. Never sends the same call twice: a replacement keeps the nonce, so that at most one of the two can be mined. What was given up
+//! while it was in no block is finished by the next that is sent, which is either the same call, or waits behind it.
 //!
 //! After a crash the caller looks at the state of the chain first: what it wanted may have happened.
 
@@ -15,14 +16,16 @@ use tokio::time::Instant;
 use crate::calls::Call;
 use crate::chain::Chain;
 use crate::error::ChainError;
-use crate::transaction_rpc::{BaseFee, Estimate, EstimateGas, GasPrice, MinedReceipt, Nonce, NonceAt, SendRaw, Sent};
+use crate::transaction_rpc::{Estimate, EstimateGas, MinedReceipt, Nonce, NonceAt, SendRaw, Sent};
+
+mod offer;
+
+use offer::Offer;
 
 /// Between two looks for a receipt: this, doubled each time, ...
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// ... up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// A replacement must offer at least an eighth more; nodes refuse it otherwise.
-const RAISE_PERCENT: u128 = 125;
 /// Calls between contracts keep back a 64th of the gas, so an estimate can be a little short.
 const GAS_MARGIN_PERCENT: u64 = 125;
 
@@ -145,53 +148,19 @@ pub struct Wallet {
     chain: Chain,
     key: Arc<SigningKey>,
     limits: SendLimits,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// What is left of the last turn, if it did not come to its end.
+    turn: Arc<tokio::sync::Mutex<Option<Unfinished>>>,
 }
 
-/// What a transaction offers for gas.
-#[derive(Clone, Copy, Debug)]
-enum Offer {
-    /// EIP-1559.
-    Market { most: u128, tip: u128 },
-    /// A chain without base fee.
-    Flat { price: u128 },
-}
-
-impl Chain {
-    /// The most that one unit of gas may cost, as a wallet would offer it now, in wei. Never 0.
-    pub async fn gas_price(&self) -> Result<u128, ChainError> {
-        Ok(Offer::now(self).await?.most())
-    }
-}
-
-impl Offer {
-    async fn now(chain: &Chain) -> Result<Self, ChainError> {
-        let base = chain.ask_one(&BaseFee).await?;
-        let price = chain.ask_one(&GasPrice).await?;
-        Ok(match base {
-            // The base fee grows by an eighth with each full block: twice it lasts six.
-            Some(base) => {
-                let tip = price.saturating_sub(base);
-                Self::Market { most: base.saturating_mul(2).saturating_add(tip).max(1), tip }
-            }
-            None => Self::Flat { price: price.max(1) },
-        })
-    }
-
-    fn most(self) -> u128 {
-        match self {
-            Self::Market { most, .. } => most,
-            Self::Flat { price } => price,
-        }
-    }
-
-    fn raised(self) -> Self {
-        let raise = |fee: u128| fee.saturating_mul(RAISE_PERCENT) / 100 + 1;
-        match self {
-            Self::Market { most, tip } => Self::Market { most: raise(most), tip: raise(tip) },
-            Self::Flat { price } => Self::Flat { price: raise(price) },
-        }
-    }
+/// A nonce in use: its call, and the transactions that carry it, none of which is in a block.
+#[derive(Debug)]
+struct Unfinished {
+    call: Call,
+    nonce: u64,
+    gas: u64,
+    /// What the last transaction offers, or the next if there is none yet.
+    offer: Offer,
+    sent: Vec<B256>,
 }
 
 impl Wallet {
@@ -221,32 +190,65 @@ impl Wallet {
     }
 
     /// As [`Self::send`]; `note` hears the hash of each transaction before it is submitted, to keep it.
-    pub async fn send_noting(&self, call: &Call, mut note: impl FnMut(B256)) -> Result<Receipt, SendError> {
-        let _turn = self.turn.lock().await;
+    pub async fn send_noting(&self, call: &Call, note: impl FnMut(B256)) -> Result<Receipt, SendError> {
+        let mut turn = self.turn.lock().await;
+        if let Some(left) = turn.as_ref() {
+            if left.call == *call {
+                return self.finish(&mut turn, note).await;
+            }
+            // A later nonce is in no block before this one is. How its call ended is for the chain to tell whoever sent it.
+            if let Err(stuck @ SendError::Stuck { .. }) = self.finish(&mut turn, |_| ()).await {
+                return Err(stuck);
+            }
+        }
         let what = call.what;
         let failed = |source| SendError::Chain { what, source };
         let gas = self.estimate(call).await?;
-        let mut offer = self.offer().await.map_err(failed)?;
+        let offer = self.offer().await.map_err(failed)?;
         self.must_be_affordable(call, offer, gas).await?;
         let nonce = self.nonce(NonceAt::Pending).await.map_err(failed)?;
+        *turn = Some(Unfinished { call: call.clone(), nonce, gas, offer, sent: Vec::new() });
+        self.finish(&mut turn, note).await
+    }
+
+    /// Submits what is unfinished, replaces what is stuck, and waits. It stays unfinished if it is still in no block in the end, and if
+    /// the caller does not wait for that.
+    async fn finish(&self, turn: &mut Option<Unfinished>, note: impl FnMut(B256)) -> Result<Receipt, SendError> {
+        let unfinished = turn.as_mut().expect("who finishes a call has begun it");
+        let outcome = self.submit(unfinished, note).await;
+        if !matches!(outcome, Err(SendError::Stuck { .. })) {
+            *turn = None;
+        }
+        outcome
+    }
+
+    async fn submit(
+        &self,
+        Unfinished { call, nonce, gas, offer, sent }: &mut Unfinished,
+        mut note: impl FnMut(B256),
+    ) -> Result<Receipt, SendError> {
+        let what = call.what;
         let started = Instant::now();
-        let mut sent = Vec::new();
         loop {
-            let (hash, raw) = self.sign(call, nonce, gas, offer);
+            // At first the last one again, if there was one: nodes forget what waits for long.
+            let (hash, raw) = self.sign(call, *nonce, *gas, *offer);
             note(hash);
-            match self.chain.ask_one(&SendRaw { raw, hash }).await {
-                // Without an answer it may have arrived all the same.
-                Ok(Sent::Taken) | Err(_) => sent.push(hash),
-                Ok(Sent::Refused { reason }) if sent.is_empty() => return Err(SendError::Reverted { what, reason }),
-                // One of ours was mined in the meantime, or is still in the queue: the receipts tell.
-                Ok(Sent::NonceUsed | Sent::Refused { .. }) => {}
+            let is_first = sent.is_empty();
+            // Before it goes: it may arrive although nobody hears the answer.
+            if sent.last() != Some(&hash) {
+                sent.push(hash);
             }
-            if let Some(receipt) = self.wait(call, &sent, nonce, started).await? {
+            match self.chain.ask_one(&SendRaw { raw, hash }).await {
+                Ok(Sent::Refused { reason }) if is_first => return Err(SendError::Reverted { what, reason }),
+                // Taken, or one of ours was mined in the meantime, or is still in the queue: the receipts tell.
+                Ok(_) | Err(_) => {}
+            }
+            if let Some(receipt) = self.wait(call, sent, *nonce, started).await? {
                 return Ok(receipt);
             }
             let raised = offer.raised();
             if raised.most() <= self.limits.max_gas_price_wei {
-                offer = raised;
+                *offer = raised;
             }
         }
     }

@@ -264,6 +264,29 @@ async fn a_stuck_transaction_is_replaced_and_mined_once() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_given_up_while_it_was_stuck_is_finished_by_its_retry() {
+    let stage = Stage::new().await;
+    let node = stage.devnet.chain().unwrap().node;
+    node.hold_blocks().await.unwrap();
+    let limits = SendLimits { patience: Duration::from_millis(100), ..SendLimits::default() };
+    let wallet = Wallet::new(stage.chain.clone(), key(WORKER), limits);
+    let call = calls::create_workerpool(stage.registries.workerpool, wallet.address(), "stuck".into());
+    // With what waits in the queue, the contract would refuse the same call again: a pool of this name is made once.
+    let mut transactions = Vec::new();
+    for _ in 0..2 {
+        let error = wallet.send(&call).await.unwrap_err();
+        let SendError::Stuck { transaction, .. } = error else { panic!("{error}") };
+        transactions.push(transaction);
+    }
+    assert_eq!(transactions[0], transactions[1], "it is the same transaction");
+    node.make_blocks(Duration::ZERO).await.unwrap();
+    let receipt = wallet.send(&call).await.unwrap();
+    assert_eq!(receipt.transaction, transactions[0]);
+    assert!(calls::created(&receipt, stage.registries.workerpool).is_some());
+    assert!(!wallet.has_waiting().await.unwrap(), "nothing else was sent");
+}
+
+#[tokio::test]
 async fn no_deal_is_lost_or_invented_over_small_ranges_and_a_reorganisation() {
     let stage = Stage::new().await;
     let topics = scheduler_notices(stage.pool);

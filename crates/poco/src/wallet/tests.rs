@@ -46,3 +46,103 @@ async fn a_nonce_whose_receipt_never_comes_was_used_by_another_program() {
     let error = wallet.send(&call).await.unwrap_err();
     assert!(matches!(error, SendError::Overtaken { .. }), "{error}");
 }
+
+const FIRST: Call = Call { what: "the first", to: HUB, input: Bytes::from_static(&[1]), extra_gas: 0 };
+const OTHER: Call = Call { what: "the other", to: HUB, input: Bytes::from_static(&[2]), extra_gas: 0 };
+
+/// Hash of the transaction of `call` with this nonce, as [`node_that_mines_nothing`] has it signed.
+fn hash_of(wallet: &Wallet, call: &Call, nonce: u64) -> B256 {
+    wallet.sign(call, nonce, 26_250, Offer::Flat { price: 1 }).0
+}
+
+fn receipt_of(hash: B256) -> Value {
+    json!({ "transactionHash": hash, "blockNumber": "0x9", "gasUsed": "0x5208", "status": "0x1", "logs": [] })
+}
+
+/// Adds what the node answers next, in this order for each method.
+fn answers(node: &FakeNode, answers: impl IntoIterator<Item = (&'static str, Value)>) {
+    node.with(|world| world.faults.extend(answers.into_iter().map(|(method, it)| (method, Misbehave::Result(it)))));
+}
+
+/// A wallet that looks once whether its transaction is in a block, and has given up [`FIRST`], of nonce 7, which is in none.
+async fn wallet_that_gave_up() -> (FakeNode, Wallet) {
+    let node = FakeNode::start(World { height: 9, ..World::default() }).await;
+    let chain = Chain::new(ChainConfig::new(node.url.clone(), CHAIN_ID, HUB)).unwrap();
+    let limits = SendLimits { patience: Duration::ZERO, ..SendLimits::default() };
+    let wallet = Wallet::new(chain, SigningKey::from_bytes(&[7; 32]).unwrap(), limits);
+    what_a_new_call_asks(&node, 7);
+    is_submitted_in_vain(&node, &wallet);
+    let error = wallet.send(&FIRST).await.unwrap_err();
+    let hash = hash_of(&wallet, &FIRST, 7);
+    assert!(matches!(error, SendError::Stuck { transaction, .. } if transaction == hash), "{error}");
+    (node, wallet)
+}
+
+fn what_a_new_call_asks(node: &FakeNode, nonce: u64) {
+    answers(
+        node,
+        [
+            ("eth_estimateGas", json!("0x5208")),
+            ("eth_gasPrice", json!("0x1")),
+            ("eth_getBalance", json!("0xffffffffffffffff")),
+            ("eth_getTransactionCount", json!(format!("{nonce:#x}"))),
+        ],
+    );
+}
+
+fn is_submitted_in_vain(node: &FakeNode, wallet: &Wallet) {
+    answers(
+        node,
+        [
+            ("eth_sendRawTransaction", json!(hash_of(wallet, &FIRST, 7))),
+            ("eth_getTransactionCount", json!("0x7")),
+            ("eth_getTransactionReceipt", Value::Null),
+        ],
+    );
+}
+
+fn is_submitted_and_mined(node: &FakeNode, hash: B256, nonce: u64) {
+    answers(
+        node,
+        [
+            ("eth_sendRawTransaction", json!(hash)),
+            ("eth_getTransactionCount", json!(format!("{:#x}", nonce + 1))),
+            ("eth_getTransactionReceipt", receipt_of(hash)),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_goes_on_with_its_nonce_when_it_is_sent_again() {
+    let (node, wallet) = wallet_that_gave_up().await;
+    is_submitted_in_vain(&node, &wallet);
+    assert!(matches!(wallet.send(&FIRST).await.unwrap_err(), SendError::Stuck { .. }), "still");
+    let hash = hash_of(&wallet, &FIRST, 7);
+    is_submitted_and_mined(&node, hash, 7);
+    let mut noted = Vec::new();
+    assert_eq!(wallet.send_noting(&FIRST, |hash| noted.push(hash)).await.unwrap().transaction, hash);
+    assert_eq!(noted, [hash]);
+    assert_eq!(node.with(|world| world.count("eth_estimateGas")), 1, "what is under way is not judged anew");
+
+    // What is finished is not sent again in the place of a new call.
+    what_a_new_call_asks(&node, 8);
+    let hash = hash_of(&wallet, &FIRST, 8);
+    is_submitted_and_mined(&node, hash, 8);
+    assert_eq!(wallet.send(&FIRST).await.unwrap().transaction, hash);
+}
+
+#[tokio::test]
+async fn another_call_comes_after_the_one_that_was_given_up() {
+    let (node, wallet) = wallet_that_gave_up().await;
+    is_submitted_in_vain(&node, &wallet);
+    let error = wallet.send(&OTHER).await.unwrap_err();
+    assert!(matches!(error, SendError::Stuck { what: "the first", .. }), "{error}");
+    assert_eq!(node.with(|world| world.count("eth_estimateGas")), 1, "no later nonce was used");
+
+    is_submitted_and_mined(&node, hash_of(&wallet, &FIRST, 7), 7);
+    what_a_new_call_asks(&node, 8);
+    let hash = hash_of(&wallet, &OTHER, 8);
+    is_submitted_and_mined(&node, hash, 8);
+    assert_eq!(wallet.send(&OTHER).await.unwrap().transaction, hash);
+    assert_eq!(node.with(|world| world.faults.len()), 0, "nothing else was asked");
+}
