@@ -30,8 +30,10 @@ use crate::{Exit, Launch, Output, Reason, Refusal};
 const ANSWER_SECONDS: u64 = 120;
 /// Pause after the engine stopped answering about a container that still runs.
 const WAIT_AGAIN: Duration = Duration::from_millis(200);
-/// Only the first process may look in there, as in the native sandbox.
+/// Only the first process may look in there, as in the native sandbox: by its privilege, not by its user.
 const OWN: &str = "/.strongroom";
+/// Of imported images. Another one when they are packed in another way: engines keep them.
+const TAG: &str = "root-2";
 /// What the guest needs to start the app under another user.
 const KEPT: [&str; 5] = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"];
 
@@ -159,7 +161,7 @@ impl Container {
             }
         };
         let mut scratch: HashMap<String, String> = HashMap::from([
-            (OWN.to_owned(), "size=1m,mode=0700".to_owned()),
+            (OWN.to_owned(), "size=1m,mode=0000,ro".to_owned()),
             ("/tmp".to_owned(), "size=64m,mode=1777".to_owned()),
             ("/run".to_owned(), "size=16m,mode=0755".to_owned()),
         ]);
@@ -197,7 +199,7 @@ impl Container {
     /// The id of the image in the engine, imported when it is not there yet.
     async fn image(&self, launch: &Launch) -> Result<String, Refusal> {
         let repository = format!("localhost/strongroom/{}", launch.image.config_digest.hex());
-        let name = format!("{repository}:root");
+        let name = format!("{repository}:{TAG}");
         if let Ok(found) = self.docker.inspect_image(&name).await
             && let Some(id) = found.id
         {
@@ -213,7 +215,7 @@ impl Container {
         }
         packed.await.map_err(|error| refusal("import", error))?.map_err(|error| refusal("import", error))?;
         let id = id.ok_or_else(|| refusal("import", "the engine does not name the image"))?;
-        let tag = TagImageOptionsBuilder::new().repo(&repository).tag("root").build();
+        let tag = TagImageOptionsBuilder::new().repo(&repository).tag(TAG).build();
         self.docker.tag_image(&id, Some(tag)).await.map_err(|error| refusal("import", error))?;
         Ok(id)
     }
@@ -301,8 +303,34 @@ fn pack(folder: &Path, pieces: Pieces) -> io::Result<()> {
     let mut tar = tar::Builder::new(io::BufWriter::with_capacity(256 << 10, pieces));
     tar.follow_symlinks(false);
     tar.mode(tar::HeaderMode::Deterministic);
-    tar.append_dir_all(".", folder)?;
+    tar.append_dir(".", folder)?;
+    let guests = Path::new(OWN.trim_start_matches('/'));
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = PathBuf::from(entry.file_name());
+        if name == guests {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            tar.append_dir_all(&name, entry.path())?;
+        } else {
+            tar.append_path_with_name(entry.path(), &name)?;
+        }
+    }
+    closed_folder(&mut tar, guests)?;
     tar.into_inner()?.flush()
+}
+
+/// Adds an empty folder without permissions. Engines that fill a memory file system from the image give it those of the folder there,
+/// whatever the mount says.
+fn closed_folder(tar: &mut tar::Builder<impl Write>, path: &Path) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_mode(0);
+    header.set_size(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    tar.append_data(&mut header, path, io::empty())
 }
 
 /// Sends what is written piece by piece.

@@ -29,6 +29,7 @@ async fn a_container_conforms() {
     the_memory_limit_is_kept(&runtime).await;
     devices_are_handed_in(&podman).await;
     the_first_process_keeps_five_capabilities(&runtime).await;
+    the_guests_folder_stays_closed(&runtime).await;
     one_that_was_left_behind_makes_room(&podman, &runtime).await;
     assert_eq!(podman.containers(), 0, "every container is removed");
 }
@@ -73,6 +74,16 @@ async fn the_first_process_keeps_five_capabilities(runtime: &Runtime) {
         "CapPrm:\t00000000000000e3\nCapBnd:\t00000000000000e3\nNoNewPrivs:\t1\n",
         "{exit:?}"
     );
+}
+
+/// Also to the user it belongs to: only a privilege leads in, and nobody can change that.
+async fn the_guests_folder_stays_closed(runtime: &Runtime) {
+    let script = "ls -ld /.strongroom | cut -c1-10; chmod 755 /.strongroom 2>/dev/null && echo opened; ls /.strongroom";
+    let mut launch = shell(script);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    launch.binds.push(support::bind(file.path(), "/.strongroom/file"));
+    let exit = runtime.run(&launch).await;
+    assert_eq!(exit.stdout.escaped(), "d---------\nfile\n", "{exit:?}");
 }
 
 #[tokio::test]
