@@ -39,6 +39,7 @@ mod sms;
 mod stock_project;
 mod template;
 mod wallet;
+mod which_help;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -103,17 +104,20 @@ fn misunderstood(mut error: clap::Error, raw: &[OsString]) -> u8 {
             }
         }
     }
-    if error.kind() == ErrorKind::InvalidSubcommand
-        && let Some(tip) = iexec_words::translated(raw.get(1..).unwrap_or_default())
-    {
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    let typed = raw.get(1..).unwrap_or_default();
+    let help = which_help::of(typed);
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let listed =
+            || error.get(ContextKind::SuggestedSubcommand).is_none().then(|| format!("{help} lists the commands"));
+        if let Some(tip) = iexec_words::translated(typed).or_else(listed) {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
     }
     if !asked && given("--json") {
         let text = error.render().to_string();
         let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
         let code = Exit::Usage.as_str();
-        let remedy = "strongroom --help, also after a command";
-        let error = json!({ "code": code, "exit": 2, "message": message, "causes": [], "remedy": remedy });
+        let error = json!({ "code": code, "exit": 2, "message": message, "causes": [], "remedy": help });
         Screen::print_error_object(&json!({ "error": error }));
     } else if error.print().is_err() {
         return Exit::Trouble.code();

@@ -123,3 +123,12 @@ fn the_version_is_told() {
         concat!("strongroom ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }
+
+#[test]
+fn who_mistypes_a_command_is_shown_the_help_of_what_was_right() {
+    let home = Home::new();
+    assert_eq!(home.run(&["--json", "task", "run"]).ends_with(2).error()["remedy"], "strongroom task --help");
+    assert_eq!(home.run(&["--json", "task", "buy"]).ends_with(2).error()["remedy"], "strongroom task buy --help");
+    let similar = home.run(&["task", "wach"]);
+    assert!(similar.ends_with(2).stderr.contains("'watch'") && !similar.stderr.contains("lists the"), "{similar:?}");
+}
