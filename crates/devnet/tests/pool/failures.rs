@@ -15,9 +15,9 @@ cat "$IEXEC_IN/$IEXEC_DATASET_FILENAME" > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
 
-/// Makes a result.
-const EMPTY: &str = r#"
-: > "$IEXEC_OUT/seen.txt"
+/// Makes a small result.
+const SMALL: &str = r#"
+echo done > "$IEXEC_OUT/seen.txt"
 printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/computed.json"
 "#;
 
@@ -72,7 +72,7 @@ async fn a_dataset_that_its_key_does_not_open_fails_its_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deal_with_a_result_proxy_of_its_own_is_refused_and_the_results_of_others_still_arrive() {
     let scene = Scene::shared().await;
-    let app = scene.app("own-proxy", EMPTY).await;
+    let app = scene.app("own-proxy", SMALL).await;
     let params = r#"{"iexec_result_storage_proxy":"http://proxy.example"}"#;
     let refused = scene.buy(Order { params, callback: false, ..Order::of(app) }).await[0];
     let model = scene.end(refused).await;
