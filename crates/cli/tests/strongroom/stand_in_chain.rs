@@ -180,7 +180,7 @@ impl World {
             // A deal names its app by an earlier answer, which is not followed.
             let owner = self.owners.get(&address).copied().unwrap_or(Address::repeat_byte(1));
             let (name, kind, multiaddr) = (Bytes::new(), Bytes::new(), b"app".to_vec().into());
-            let checksum = B256::repeat_byte(1);
+            let checksum = B256::repeat_byte(3);
             Some(App { owner, name, kind, multiaddr, checksum, mrenclave: Bytes::new() }.abi_encode())
         } else if is("viewDataset(address)") {
             let owner = self.owners.get(&address).copied().unwrap_or(Address::repeat_byte(1));
