@@ -24,13 +24,22 @@ pub struct Registry {
     client: Client,
     plain_http: Vec<String>,
     silence: Duration,
+    whole_pull: Duration,
 }
 
 impl Registry {
     /// Asks registries through `client`, whose time-outs for connecting and reading should be set.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, plain_http: Vec::new(), silence: Duration::from_mins(1) }
+        Self { client, plain_http: Vec::new(), silence: Duration::from_mins(1), whole_pull: Duration::from_mins(10) }
+    }
+
+    /// How long the registry may take to hand out a whole image; 10 minutes if nothing is said. A registry that sends a byte now and
+    /// then is never silent, and would be waited for without end.
+    #[must_use]
+    pub fn whole_pull(mut self, time: Duration) -> Self {
+        self.whole_pull = time;
+        self
     }
 
     /// Talks to this registry without TLS. What is pulled is checked all the same; others can see what is pulled.
@@ -71,15 +80,15 @@ impl ImageStore {
             return Ok(image);
         }
         let staging = self.staging(digest)?;
-        let blobs = staging.path().join("blobs/sha256");
-        tokio::fs::create_dir_all(&blobs).await.map_err(ImageError::io(&blobs))?;
-        let mut pull = Pull { registry, reference, token: None };
-        let manifest = self.manifest(&mut pull, digest, &blobs).await?;
-        manifest.check(self.bounds())?;
-        for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
-            let file = blobs.join(blob.digest.hex());
-            pull.blob(blob.digest, blob.size, &file).await?;
-        }
+        let fetching = self.fetch(Pull { registry, reference, token: None }, digest, staging.path());
+        let fetched = tokio::time::timeout(registry.whole_pull, fetching).await;
+        fetched.map_err(|_| {
+            let reason = format!(
+                "it had not sent the whole image after {:?}, the longest that it may take",
+                registry.whole_pull
+            );
+            ImageError::Registry(reason)
+        })??;
         let store = self.clone();
         let unpack = move || {
             let image = store.unpack(&Source::Layout(staging.path().to_owned()), wanted);
@@ -87,6 +96,19 @@ impl ImageStore {
             image
         };
         tokio::task::spawn_blocking(unpack).await.map_err(|error| ImageError::Registry(error.to_string()))?
+    }
+
+    /// Makes a layout in `folder`.
+    async fn fetch(&self, mut pull: Pull<'_>, digest: Digest, folder: &Path) -> Result<(), ImageError> {
+        let blobs = folder.join("blobs/sha256");
+        tokio::fs::create_dir_all(&blobs).await.map_err(ImageError::io(&blobs))?;
+        let manifest = self.manifest(&mut pull, digest, &blobs).await?;
+        manifest.check(self.bounds())?;
+        for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
+            let file = blobs.join(blob.digest.hex());
+            pull.blob(blob.digest, blob.size, &file).await?;
+        }
+        Ok(())
     }
 
     async fn manifest(&self, pull: &mut Pull<'_>, digest: Digest, blobs: &Path) -> Result<Manifest, ImageError> {
@@ -109,6 +131,14 @@ impl Pull<'_> {
     async fn manifest(&mut self, digest: Digest, limit: u64) -> Result<Vec<u8>, ImageError> {
         let accept = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", ");
         let answer = self.ask(&format!("manifests/{digest}"), Some(&accept)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Err(ImageError::Absent {
+                wanted: digest.to_string(),
+                place: format!("{}/{}", self.reference.host(), self.reference.repository),
+                hint: "check name and digest, and that it is public",
+            });
+        }
+        let answer = successful(answer)?;
         let too_much = Refused::TooMuch { what: "bytes in a manifest or configuration", limit };
         let bytes = bounded(answer, limit).await?.ok_or(too_much)?;
         let found = Digest::of(&bytes);
@@ -133,7 +163,7 @@ impl Pull<'_> {
     }
 
     async fn try_blob(&mut self, digest: Digest, size: u64, to: &Path) -> Result<(), ImageError> {
-        let mut answer = self.ask(&format!("blobs/{digest}"), None).await?;
+        let mut answer = successful(self.ask(&format!("blobs/{digest}"), None).await?)?;
         let mut file = File::create(to).await.map_err(ImageError::io(to))?;
         let mut written = 0_u64;
         while let Some(chunk) = self.next_chunk(&mut answer).await? {
@@ -160,14 +190,14 @@ impl Pull<'_> {
         let url = self.registry.url(self.reference, rest)?;
         let answer = self.send(url.clone(), accept).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
-            return successful(answer);
+            return Ok(answer);
         }
         let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
         let challenge = challenge.and_then(Challenge::parse);
         let challenge =
             challenge.ok_or_else(|| ImageError::Registry("it wants a login that is not a token".to_owned()))?;
         self.token = Some(self.token(&challenge).await?);
-        successful(self.send(url, accept).await?)
+        self.send(url, accept).await
     }
 
     async fn send(&self, url: Url, accept: Option<&str>) -> Result<Response, ImageError> {
@@ -241,7 +271,7 @@ fn successful(answer: Response) -> Result<Response, ImageError> {
     match answer.status() {
         StatusCode::OK => Ok(answer),
         StatusCode::NOT_FOUND => {
-            Err(ImageError::Registry("it has no such image; check name and digest, and that it is public".to_owned()))
+            Err(ImageError::Registry("it does not have what its manifest names, or names no such page".to_owned()))
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(ImageError::Registry(
             "it does not show this image to strangers; images of apps must be public".to_owned(),

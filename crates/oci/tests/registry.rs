@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use strongroom_oci::{Bounds, Digest, ImageError, Reference, Refused, Registry};
 use support::{Place, Tar, layout};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What the registry does wrong, or asks for.
 #[derive(Clone, Default)]
@@ -182,10 +184,48 @@ async fn a_reference_without_a_digest_and_an_unknown_image_are_told_apart() {
     let (tiny, registry) = Tiny::serve(&place, Manners::default()).await;
     let mut reference = tiny.reference(Digest::of(b"another"));
     let error = place.store.pull(&registry, &reference).await.unwrap_err();
-    assert!(error.to_string().contains("no such image"), "{error}");
+    assert!(
+        matches!(&error, ImageError::Absent { place, .. } if *place == format!("{}/team/app", tiny.address)),
+        "{error}"
+    );
     reference.digest = None;
     let error = place.store.pull(&registry, &reference).await.unwrap_err();
     assert!(error.to_string().contains("has no digest"), "{error}");
+}
+
+#[tokio::test]
+async fn a_blob_that_is_not_there_is_trouble_as_storage_may_lag_behind() {
+    let place = Place::new();
+    let digest = layout(&place.layout(), &[app()]);
+    std::fs::remove_file(place.layout().join("blobs/sha256").join(Digest::of(&app()).hex())).unwrap();
+    let (tiny, registry) = Tiny::serve(&place, Manners::default()).await;
+    let error = place.store.pull(&registry, &tiny.reference(digest)).await.unwrap_err();
+    assert!(matches!(error, ImageError::Registry(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_dribbles_is_not_waited_for_without_end() {
+    let place = Place::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+        // Ends when nobody listens any more.
+        while stream.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let registry = Registry::new(reqwest::Client::builder().no_proxy().build().unwrap())
+        .danger_plain_http(&address)
+        .whole_pull(Duration::from_millis(100));
+    let reference: Reference = format!("{address}/team/app@{}", Digest::of(b"app")).parse().unwrap();
+    let error = place.store.pull(&registry, &reference).await.unwrap_err();
+    assert!(matches!(&error, ImageError::Registry(reason) if reason.contains("the whole image")), "{error}");
+    assert_eq!(std::fs::read_dir(place.folder.path().join("store/staging")).unwrap().count(), 0);
+    serving.await.unwrap();
 }
 
 #[tokio::test]

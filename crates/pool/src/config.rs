@@ -310,6 +310,8 @@ pub struct ImagesConfig {
     pub cache: PathBuf,
     /// Whether registries are asked.
     pub registries: bool,
+    /// How long a registry may take to hand out a whole image.
+    pub pull_timeout_ms: u64,
     /// Registries (host and port) that are asked without TLS: others can then see what is pulled.
     pub danger_plain_http_registries: Vec<String>,
 }
@@ -320,6 +322,7 @@ impl Default for ImagesConfig {
             sources: Vec::new(),
             cache: "/var/cache/strongroom-pool".into(),
             registries: true,
+            pull_timeout_ms: 600_000,
             danger_plain_http_registries: Vec::new(),
         }
     }

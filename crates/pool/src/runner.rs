@@ -5,12 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_oci::{
-    Digest, ImageError, ImageStore, ParseReferenceError, Reference, Registry, Source, UnpackedImage, Wanted,
-};
+use strongroom_oci::UnpackedImage;
 use strongroom_protocol::Address;
 use strongroom_protocol::deal_params::DealParams;
-use strongroom_protocol::multiaddr::location_text;
 use strongroom_runtime::{Bind, Exit, Launch, Limits, Reason, Runtime, Scratch};
 use tokio::net::UnixListener;
 use tracing::{info, warn};
@@ -25,11 +22,13 @@ use crate::store::Store;
 use crate::task::Logs;
 
 use self::folder::{NAME_CHARS, NAME_PREFIX, RunFolder, RunsFolder};
+use self::images::Images;
 use self::origins::{Reach, origins_of};
 use self::simulated::SimulatedEvidence;
 
 mod bulk;
 pub mod folder;
+pub mod images;
 pub(crate) mod origins;
 pub mod simulated;
 
@@ -57,10 +56,6 @@ pub struct EnclaveSettings {
     pub guest: PathBuf,
     /// The simulator's program, for development.
     pub simulator: Option<PathBuf>,
-    /// Where images are looked for.
-    pub sources: Vec<PathBuf>,
-    /// Where images are pulled from that are nowhere else; `None` for nowhere.
-    pub registry: Option<Registry>,
     /// What one enclave may use; its deadline is the deal's.
     pub limits: Limits,
     /// Memory for inputs, in bytes.
@@ -77,10 +72,9 @@ pub struct Enclaves {
     runs: RunsFolder,
     store: Store,
     ledger: Arc<dyn Ledger>,
-    images: ImageStore,
+    images: Images,
     runtime: Runtime,
     clock: Clock,
-    fetching: tokio::sync::Mutex<()>,
 }
 
 /// What is made for one run and ends with it.
@@ -104,34 +98,11 @@ impl Enclaves {
         runs: RunsFolder,
         store: Store,
         ledger: Arc<dyn Ledger>,
-        images: ImageStore,
+        images: Images,
         runtime: Runtime,
         clock: Clock,
     ) -> Self {
-        Self { settings, runs, store, ledger, images, runtime, clock, fetching: tokio::sync::Mutex::default() }
-    }
-
-    /// The image of an app by the digest on chain: unpacked before, in a folder of the configuration, or from its registry.
-    async fn image(&self, view: &DealView) -> Result<UnpackedImage, OutsideError> {
-        // One at a time: the tasks of a deal come together and want the same image.
-        let _turn = self.fetching.lock().await;
-        let digest = Digest::from_bytes(view.app.checksum.0);
-        let (images, sources) = (self.images.clone(), self.settings.sources.clone());
-        let found = tokio::task::spawn_blocking(move || find_here(&images, &sources, digest)).await;
-        if let Some(image) = found.map_err(|error| OutsideError::trouble(&error))?? {
-            return Ok(image);
-        }
-        let place = location_text(&view.app.multiaddr);
-        let Some(registry) = &self.settings.registry else {
-            let message = format!("no source of this pool has image {place:?} with manifest digest {digest}");
-            return Err(OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, message));
-        };
-        let reference: Reference = place.parse().map_err(|error: ParseReferenceError| {
-            OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, format!("image {place:?}: {error}"))
-        })?;
-        // Only the checksum on chain counts, not what the text says.
-        let reference = Reference { digest: Some(digest), ..reference };
-        self.images.pull(registry, &reference).await.map_err(|error| image_trouble(&error))
+        Self { settings, runs, store, ledger, images, runtime, clock }
     }
 
     async fn surroundings(
@@ -265,7 +236,7 @@ impl Enclaves {
         let params = judge::params_of(&run.deal).map_err(OutsideError::Refused)?;
         let arguments = command_line::split(params.args.as_deref().unwrap_or_default())
             .map_err(|error| OutsideError::refused(Cause::TASK_DESCRIPTION_INVALID, error.to_string()))?;
-        let image = self.image(&run.deal).await?;
+        let image = self.images.of(&run.deal.app).await?;
         let command = image.config.command(&arguments);
         if command.is_empty() {
             let message = "the image names no program to start and the deal no arguments";
@@ -297,39 +268,11 @@ impl Enclaves {
 
 impl RunTasks for Enclaves {
     fn fetch<'a>(&'a self, deal: &'a DealView) -> Asked<'a, ()> {
-        Box::pin(async move { self.image(deal).await.map(drop) })
+        Box::pin(async move { self.images.of(&deal.app).await.map(drop) })
     }
 
     fn run(&self, run: Run) -> Asked<'_, Ended> {
         Box::pin(self.run_to_the_end(run))
-    }
-}
-
-/// Unpacked before, or in one of the folders and archives. Blocks.
-fn find_here(images: &ImageStore, sources: &[PathBuf], digest: Digest) -> Result<Option<UnpackedImage>, OutsideError> {
-    let wanted = Wanted::Manifest(digest);
-    if let Some(image) = images.cached(wanted).map_err(|error| OutsideError::trouble(&error))? {
-        return Ok(Some(image));
-    }
-    for source in sources {
-        let source =
-            if source.is_dir() { Source::Layout(source.clone()) } else { Source::DockerArchive(source.clone()) };
-        match images.unpack(&source, wanted) {
-            Ok(image) => return Ok(Some(image)),
-            Err(ImageError::Absent { .. }) => {}
-            Err(error) => return Err(image_trouble(&error)),
-        }
-    }
-    Ok(None)
-}
-
-/// What is wrong with the image itself stays wrong.
-fn image_trouble(error: &ImageError) -> OutsideError {
-    match error {
-        ImageError::Refused(_) | ImageError::Absent { .. } => {
-            OutsideError::refused(Cause::APP_IMAGE_DOWNLOAD_FAILED, with_causes(error))
-        }
-        ImageError::Io { .. } | ImageError::Registry(_) => OutsideError::trouble(error),
     }
 }
 

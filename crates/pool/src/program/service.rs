@@ -31,6 +31,7 @@ use strongroom_pool::metrics::Metrics;
 use strongroom_pool::outside::{Clock, with_causes};
 use strongroom_pool::room::Room;
 use strongroom_pool::runner::folder::RunsFolder;
+use strongroom_pool::runner::images::{Images, Turns};
 use strongroom_pool::runner::{EnclaveSettings, Enclaves};
 use strongroom_pool::scheduler::Scheduler;
 use strongroom_pool::services::HttpServices;
@@ -403,8 +404,6 @@ async fn runner(
         gateways: config.results.gateways.clone(),
         guest: config.runtime.guest.clone(),
         simulator,
-        sources: config.images.sources.clone(),
-        registry: config.images.registries.then(|| registry(config)).transpose()?,
         limits: Limits {
             memory_bytes: u64::from(config.worker.task_memory_mib) * MIB,
             cpu_milli: config.worker.task_cpu_milli,
@@ -418,7 +417,13 @@ async fn runner(
     };
     let runtime = backend::start(config).await?;
     let cache = config.images.cache.clone();
-    let images = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await??;
+    let opened = tokio::task::spawn_blocking(move || ImageStore::open(cache, Bounds::default())).await?;
+    let images = Images {
+        store: opened?,
+        sources: config.images.sources.clone(),
+        registry: config.images.registries.then(|| registry(config)).transpose()?,
+        turns: Turns::default(),
+    };
     let enclaves = Enclaves::new(settings, runs, store, ledger, images, runtime, clock);
     enclaves.tidy_up().with_context(|| format!("{} cannot be used", config.pool.runs.display()))?;
     Ok((Arc::new(enclaves), is_simulated))
@@ -427,6 +432,7 @@ async fn runner(
 fn registry(config: &Config) -> anyhow::Result<Registry> {
     let client = reqwest::Client::builder().connect_timeout(REGISTRY_TIMEOUT).read_timeout(REGISTRY_TIMEOUT).build();
     let registry = Registry::new(client.context("HTTP cannot be set up")?);
+    let registry = registry.whole_pull(Duration::from_millis(config.images.pull_timeout_ms));
     let plain = &config.images.danger_plain_http_registries;
     Ok(plain.iter().fold(registry, |registry, host| registry.danger_plain_http(host)))
 }
