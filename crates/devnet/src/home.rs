@@ -14,6 +14,8 @@ use crate::whole::WholeNetwork;
 
 /// Exit code of `strongroom` for: done, and for check commands: it is there.
 pub const DONE: i32 = 0;
+/// Exit code of `strongroom` for: it went wrong, and for watched tasks: not all were done.
+pub const TROUBLE: i32 = 1;
 /// Exit code of `strongroom` for: the wallet is not allowed to do this.
 pub const REFUSED: i32 = 3;
 /// Exit code of `strongroom` for: not found, and for check commands: it is not there.

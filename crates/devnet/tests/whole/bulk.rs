@@ -143,7 +143,7 @@ fn fails(scene: &Scene, requester: &mut Session, task: &Value, datasets: &[Addre
     assert_eq!((&shown["statusName"], &shown["results"]["storage"]), (&json!("ACTIVE"), &json!("none")), "{shown:#}");
 
     // The library hands on states only; whoever asks the pool reads why.
-    let model = scene.told_by_pool(task);
+    let model = scene.told_by_pool(task.as_str().unwrap()).unwrap();
     assert_eq!(model["cause"], cause, "{model:#}");
     let message = model["message"].as_str().unwrap().to_lowercase();
     let named = datasets.iter().map(|dataset| message.contains(&dataset.to_string().to_lowercase()));

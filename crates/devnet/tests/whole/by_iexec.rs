@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, hex};
+use alloy_primitives::{Address, B256, hex};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use strongroom_devnet::sdk::CommandLine;
+use strongroom_devnet::sdk::{CommandLine, SdkError};
 use strongroom_devnet::whole::POOL_OWNER;
 use strongroom_oci::Digest;
+use strongroom_protocol::TaskId;
 
-use crate::scene::{DATA_OWNER, DEVELOPER, REQUESTER, Scene, wallet};
+use crate::scene::{DATA_OWNER, DEVELOPER, PATIENCE, REQUESTER, Scene, wallet};
 use crate::tools::{Encrypted, Tool, Wanted};
 
 /// A project folder of each person's.
@@ -38,6 +40,15 @@ impl<'a> Iexec<'a> {
     /// The command line of somebody, in the project folder.
     fn of(&self, who: usize) -> &CommandLine {
         &self.people[&who]
+    }
+
+    fn ask_for(&self, wanted: &Wanted, further: &[&str]) -> Result<Value, SdkError> {
+        let (app, dataset) = (wanted.app.to_string(), wanted.dataset.to_string());
+        let pool = self.scene.whole.workerpool.to_string();
+        let command = ["app", "run", &app, "--tag", "tee,tdx", "--force", "--encrypt-result"];
+        let parts = ["--dataset", &dataset, "--workerpool", &pool, "--args", wanted.argument];
+        let secrets = ["--secret", "1=one", "2=two"];
+        self.of(REQUESTER).run_with_wallet(&[&command[..], &parts, &secrets, further].concat())
     }
 
     #[track_caller]
@@ -104,8 +115,12 @@ impl Tool for Iexec<'_> {
         self.done(DATA_OWNER, &[&["dataset", "publish", &dataset], &grant[..]].concat());
     }
 
-    fn revoke(&self, dataset: Address) {
-        self.done(DATA_OWNER, &["dataset", "unpublish", &dataset.to_string(), "--all", "--force"]);
+    fn revoke(&self, _dataset: Address, grant: &Value) {
+        // It cancels what `order sign` has put into this file; `dataset publish` leaves nothing there.
+        let chain = self.scene.network.deployment().chain_id.to_string();
+        self.of(DATA_OWNER).write("orders.json", &json!({ chain: { "datasetorder": grant } })).unwrap();
+        let cancelled = self.done(DATA_OWNER, &["order", "cancel", "--dataset", "--force"]);
+        assert!(cancelled["datasetorder"]["txHash"].is_string(), "{cancelled:#}");
     }
 
     fn offer_pool(&self, price: u64, volume: u64) {
@@ -128,15 +143,28 @@ impl Tool for Iexec<'_> {
     }
 
     fn buy(&self, wanted: &Wanted) -> Result<String, String> {
-        let (app, dataset) = (wanted.app.to_string(), wanted.dataset.to_string());
-        let pool = self.scene.whole.workerpool.to_string();
-        let command = ["app", "run", &app, "--tag", "tee,tdx", "--watch", "--force", "--encrypt-result"];
-        let parts = ["--dataset", &dataset, "--workerpool", &pool, "--args", wanted.argument];
-        let secrets = ["--secret", "1=one", "2=two"];
-        let bought = self.of(REQUESTER).run_with_wallet(&[&command[..], &parts, &secrets].concat());
-        let bought = bought.map_err(|error| error.to_string())?;
+        let bought = self.ask_for(wanted, &["--watch"]).map_err(|error| error.to_string())?;
         assert!(bought["failedTasks"].as_array().is_none_or(Vec::is_empty), "{bought:#}");
         Ok(bought["tasks"][0]["taskid"].as_str().unwrap().to_owned())
+    }
+
+    fn buy_in_vain(&self, wanted: &Wanted) -> String {
+        // Watching would last until the task's deadline: this command line watches the chain, and there the task stays unknown.
+        let bought = self.ask_for(wanted, &[]).unwrap();
+        let deal: B256 = serde_json::from_value(bought["deals"][0]["dealid"].clone()).unwrap();
+        let task = TaskId::of(deal.into(), 0).to_string();
+        let begun = Instant::now();
+        let told = loop {
+            match self.scene.told_by_pool(&task) {
+                Some(told) if told["currentStatus"] == "FAILED" => break told.to_string(),
+                told => assert!(begun.elapsed() < PATIENCE, "{told:#?}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        // The pool has not begun it, so the stock command line only sees that: why is told by the pool itself.
+        let unknown = self.of(REQUESTER).run(&["task", "debug", &task]).unwrap_err().to_string();
+        assert!(unknown.contains("No task found"), "{unknown}");
+        told
     }
 
     fn fetch(&self, task: &str) -> PathBuf {

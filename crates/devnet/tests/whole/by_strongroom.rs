@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, hex};
 use serde_json::Value;
-use strongroom_devnet::home::{Answer, DONE, Home, REFUSED};
+use strongroom_devnet::home::{Answer, DONE, Home, REFUSED, TROUBLE};
 use strongroom_devnet::whole::POOL_OWNER;
 use strongroom_oci::Digest;
 
@@ -49,6 +49,11 @@ impl Strongroom {
         let (app, dataset) = (app.to_string(), dataset.to_string());
         let command = ["task", "buy", &app, "--dataset", &dataset, "--watch"];
         self.answer(REQUESTER, &[&command[..], further].concat(), "")
+    }
+
+    fn ask_for(&self, wanted: &Wanted) -> Answer {
+        let further = ["--args", wanted.argument, "--encrypt-result", "--secret", "1=one", "--secret", "2=two"];
+        self.ask_to_buy(wanted.app, wanted.dataset, &further)
     }
 
     #[track_caller]
@@ -115,7 +120,7 @@ impl Tool for Strongroom {
         assert_eq!(grants["grants"].as_array().unwrap().len(), 1, "{grants:#}");
     }
 
-    fn revoke(&self, dataset: Address) {
+    fn revoke(&self, dataset: Address, _grant: &Value) {
         let revoked = self.done(DATA_OWNER, &["dataset", "revoke", &dataset.to_string()], "");
         assert_eq!(revoked["revoked"].as_array().unwrap().len(), 1, "{revoked:#}");
     }
@@ -141,13 +146,21 @@ impl Tool for Strongroom {
     }
 
     fn buy(&self, wanted: &Wanted) -> Result<String, String> {
-        let further = ["--args", wanted.argument, "--encrypt-result", "--secret", "1=one", "--secret", "2=two"];
-        let answer = self.ask_to_buy(wanted.app, wanted.dataset, &further);
+        let answer = self.ask_for(wanted);
         match answer.code {
             DONE => Ok(answer.json["watched"]["tasks"][0]["task"].as_str().unwrap().to_owned()),
             REFUSED => Err(answer.json["missing"].to_string()),
             _ => panic!("{answer:#?}"),
         }
+    }
+
+    fn buy_in_vain(&self, wanted: &Wanted) -> String {
+        let answer = self.ask_for(wanted);
+        assert_eq!(answer.code, TROUBLE, "{answer:#?}");
+        // By the deal: the chain has no task that the pool did not begin.
+        let deal = answer.json["watched"]["deal"].as_str().unwrap();
+        let told = self.home.run_to(DONE, &["task", "explain", deal], b"").unwrap();
+        told["tasks"][0]["pool"].to_string()
     }
 
     fn fetch(&self, task: &str) -> PathBuf {

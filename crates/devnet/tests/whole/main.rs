@@ -7,8 +7,10 @@ mod support;
 
 mod book;
 mod bulk;
+mod by_hand;
 mod by_iexec;
 mod by_strongroom;
+mod callback;
 mod journey;
 mod scene;
 mod story;

@@ -25,8 +25,8 @@ pub(crate) const STRANGER: usize = 4;
 pub(crate) const POOL_PRICE: u64 = 100;
 /// What requester, pool owner and worker have at the hub in the beginning, in nRLC.
 pub(crate) const STAKE: u64 = 10_000;
-/// How long the book may take to see what happened on chain.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the book or the pool may take to see what happened on chain.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// The tag of TDX tasks, in the words of the SDK.
 pub(crate) const TAG: [&str; 2] = ["tee", "tdx"];
 
@@ -148,11 +148,17 @@ impl Scene {
         }
     }
 
-    /// What the pool tells anybody about a task.
-    pub(crate) fn told_by_pool(&self, task: &Value) -> Value {
-        let url = format!("{}/tasks/{}", self.whole.pool.url(), task.as_str().unwrap());
+    /// What the pool tells anybody about a task, once it knows it.
+    pub(crate) fn told_by_pool(&self, task: &str) -> Option<Value> {
+        let url = format!("{}/tasks/{task}", self.whole.pool.url());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let asked = async { http.get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap() };
+        let asked = async {
+            let answer = http.get(url).send().await.unwrap();
+            if answer.status() == reqwest::StatusCode::NOT_FOUND {
+                return None;
+            }
+            Some(answer.error_for_status().unwrap().json().await.unwrap())
+        };
         tokio::runtime::Handle::current().block_on(asked)
     }
 

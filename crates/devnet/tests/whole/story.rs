@@ -7,6 +7,7 @@ use alloy_primitives::U256;
 use serde_json::Value;
 use strongroom_devnet::home::{DONE, REFUSED};
 
+use crate::by_hand::{ask_hub, grant_in_the_book};
 use crate::by_iexec::Iexec;
 use crate::by_strongroom::Strongroom;
 use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, STRANGER, Scene, wallet};
@@ -76,12 +77,28 @@ fn play(scene: &Scene, roles: &Roles<'_>) -> String {
     let stakes = [REQUESTER, DEVELOPER, DATA_OWNER].map(|who| scene.stake(who));
     assert_eq!(stakes, [2 * STAKE - APP_PRICE - DATA_PRICE - POOL_PRICE, APP_PRICE, DATA_PRICE]);
 
-    // Nobody granted the other app anything, and what is revoked is granted no more.
+    // Nobody granted the other app anything, and what is revoked is granted no more: not to those who kept the order either.
+    let grant = grant_in_the_book(scene, dataset, app);
     let refused = |app| roles.buy.buy(&Wanted { app, dataset, argument: "word" }).unwrap_err();
     assert!(refused(other).contains("dataset"), "{}", refused(other));
-    roles.deploy.revoke(dataset);
+    ask_hub(scene, app, &grant).unwrap();
+    roles.offer.revoke(dataset, &grant);
+    let revoked = ask_hub(scene, app, &grant).unwrap_err();
+    assert!(revoked.contains("iExecV5-matchOrders-0x60"), "used up or revoked: {revoked}");
     assert!(refused(app).contains("dataset"), "{}", refused(app));
     assert_eq!(scene.stake(REQUESTER), stakes[0], "nothing was bought");
+
+    // What is registered is not the image that the pool has under this name. All agree to the purchase, but no enclave is the one on chain.
+    let layout = scene.folder.path().join("another-image");
+    let checksum = shell_image(&format!("{APP}# of somebody else\n")).write_layout(&layout, "adder").unwrap();
+    let unknown = roles.deploy.deploy_app("adder", &layout, checksum);
+    roles.push.push_app_secret(unknown, "of-another-app");
+    roles.offer.publish_app(unknown, APP_PRICE);
+    roles.offer.grant(dataset, unknown, DATA_PRICE);
+    let told = roles.buy.buy_in_vain(&Wanted { app: unknown, dataset, argument: "word" });
+    for part in ["APP_IMAGE_DOWNLOAD_FAILED", &checksum.to_string()] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     task
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address;
+use serde_json::Value;
 use strongroom_oci::Digest;
 
 /// A file that was encrypted, and its key.
@@ -34,8 +35,8 @@ pub(crate) trait Tool {
     fn push_dataset_key(&self, dataset: Address, key: &Path);
     /// The data owner lets one app use the dataset, at a price in nRLC.
     fn grant(&self, dataset: Address, app: Address, price: u64);
-    /// The data owner takes all grants back.
-    fn revoke(&self, dataset: Address);
+    /// The data owner takes a grant of the dataset back: this signed order.
+    fn revoke(&self, dataset: Address, grant: &Value);
     /// The owner of the pool offers tasks, at a price in nRLC.
     fn offer_pool(&self, price: u64, volume: u64);
     /// The requester pays into the account at the hub.
@@ -46,6 +47,8 @@ pub(crate) trait Tool {
     fn push_result_key(&self);
     /// The requester buys a task and waits for its end. Gives its id, or why nothing was bought.
     fn buy(&self, wanted: &Wanted) -> Result<String, String>;
+    /// The requester buys a task that the pool gives up. Gives what the requester is told about it.
+    fn buy_in_vain(&self, wanted: &Wanted) -> String;
     /// The requester downloads and decrypts a result. Gives the archive.
     fn fetch(&self, task: &str) -> PathBuf;
 }
