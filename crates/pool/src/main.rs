@@ -19,14 +19,16 @@ use zeroize::Zeroizing;
 
 use crate::program::doctor;
 use crate::program::service::{self, Passwords, Service};
+use crate::program::settings;
 
 mod program;
 
-/// The settings are wrong.
+/// The settings are wrong, or no enclave can run with them on this machine.
 const EXIT_CONFIGURATION: u8 = 3;
 const OWNER_PASSWORD: &str = "STRONGROOM_POOL_SCHEDULER_PASSWORD";
 const WORKER_PASSWORD: &str = "STRONGROOM_POOL_WORKER_PASSWORD";
-const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 wrong settings.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 wrong settings, or a machine that cannot run enclaves.";
 
 /// Scheduler and worker of a workerpool of the iExec network.
 #[derive(Parser)]
@@ -47,8 +49,12 @@ enum Command {
         #[arg(long)]
         role: Option<Half>,
     },
-    /// Check the settings and say what is wrong.
-    Check,
+    /// Check the settings and the files that they name, and say what is wrong.
+    Check {
+        /// Only this half.
+        #[arg(long)]
+        role: Option<Half>,
+    },
     /// Say what this machine and these settings can run, what not, and what mends it.
     Doctor {
         /// Only this half.
@@ -95,7 +101,7 @@ fn main() -> ExitCode {
     let _ = service::install_cryptography();
     match arguments.command {
         Command::Run { role } => ended(run(&config, &roles(role))),
-        Command::Check => check(&config),
+        Command::Check { role } => check(&config, &roles(role)),
         Command::Doctor { role } => ended(examine(&config, &roles(role))),
         Command::SimulatedImage { .. } => ExitCode::SUCCESS,
     }
@@ -116,15 +122,9 @@ fn roles(only: Option<Half>) -> Vec<Role> {
     }
 }
 
-fn check(config: &Config) -> ExitCode {
-    let checks = [
-        config.workerpool().map(drop),
-        config.chain().map(drop),
-        config.sms_url().map(drop),
-        config.frameworks().map(drop),
-    ];
+fn check(config: &Config, roles: &[Role]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for problem in checks.into_iter().filter_map(Result::err) {
+    for problem in settings::problems(config, roles) {
         eprintln!("{problem}");
         code = ExitCode::from(EXIT_CONFIGURATION);
     }
@@ -141,6 +141,19 @@ async fn run(config: &Config, roles: &[Role]) -> anyhow::Result<ExitCode> {
     // Before anything slow: a signal that comes early must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    if roles.contains(&Role::Worker) {
+        let for_machine = config.clone();
+        let findings = tokio::task::spawn_blocking(move || doctor::machine(&for_machine)).await?;
+        let fatal: Vec<_> = findings.iter().filter(|finding| finding.is_fatal()).collect();
+        if !fatal.is_empty() {
+            // A deal that is taken costs gas and stake; tasks would be given up one after the other.
+            eprintln!("strongroom-pool: enclaves cannot run like this, so no deals are taken:");
+            for finding in fatal {
+                eprintln!("{finding}");
+            }
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    }
     let service = tokio::select! {
         service = Service::prepare(config, roles, passwords(), system_clock()) => service?,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),

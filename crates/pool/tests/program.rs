@@ -42,8 +42,73 @@ fn settings_that_are_missing_are_named_with_exit_code_3() {
     for key in ["pool.address", "chain.endpoints", "sms.url"] {
         assert!(said(&output).contains(key), "{key}: {}", said(&output));
     }
-    let output = pool(&["check"], &NOWHERE);
+}
+
+#[test]
+fn files_that_are_missing_and_addresses_of_another_kind_are_named_by_the_check_of_the_half_that_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = wallet(folder.path());
+    let mut variables = NOWHERE.to_vec();
+    variables.extend([
+        ("STRONGROOM_POOL_SCHEDULER_KEYSTORE", wallet.as_str()),
+        ("STRONGROOM_POOL_WORKER_KEYSTORE", &wallet),
+        ("STRONGROOM_POOL_RUNTIME_GUEST", &wallet),
+        ("STRONGROOM_POOL_IMAGES_SOURCES", folder.path().to_str().unwrap()),
+        ("STRONGROOM_POOL_RESULTS_GATEWAYS", "https://gateway.example"),
+    ]);
+    let output = pool(&["check"], &variables);
     assert_eq!((output.status.code(), said(&output).trim()), (Some(0), "the settings are fine"));
+    let missing = "/nonexistent/thing";
+    for (variable, value, key, halves) in [
+        ("STRONGROOM_POOL_SCHEDULER_KEYSTORE", missing, "scheduler.keystore", &["scheduler"][..]),
+        ("STRONGROOM_POOL_SCHEDULER_PASSWORD_FILE", missing, "scheduler.password_file", &["scheduler"]),
+        ("STRONGROOM_POOL_WORKER_KEYSTORE", missing, "worker.keystore", &["scheduler", "worker"]),
+        ("STRONGROOM_POOL_WORKER_PASSWORD_FILE", missing, "worker.password_file", &["worker"]),
+        ("STRONGROOM_POOL_RUNTIME_GUEST", missing, "runtime.guest", &["worker"]),
+        ("STRONGROOM_POOL_RUNTIME_NATIVE_SIMULATOR", missing, "runtime.native.simulator", &["worker"]),
+        ("STRONGROOM_POOL_IMAGES_SOURCES", missing, "images.sources", &["worker"]),
+        ("STRONGROOM_POOL_RESULTS_GATEWAYS", "ipfs://gateway.example", "results.gateways", &["scheduler", "worker"]),
+        ("STRONGROOM_POOL_RESULTS_PROXY", "ftp://proxy.example", "results.proxy", &["scheduler", "worker"]),
+    ] {
+        let changed = variables.iter().copied().filter(|(name, _)| *name != variable);
+        let changed: Vec<_> = changed.chain([(variable, value)]).collect();
+        for half in ["scheduler", "worker"] {
+            let output = pool(&["check", "--role", half], &changed);
+            let (code, text) = (output.status.code(), said(&output));
+            if halves.contains(&half) {
+                assert_eq!(code, Some(3), "{key}, {half}: {text}");
+                assert!(text.starts_with(&format!("setting {key}: ")) && text.lines().count() == 1, "{text}");
+            } else {
+                assert_eq!(code, Some(0), "{key}, {half}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_can_run_no_enclaves_takes_no_deals_and_says_what_the_doctor_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious");
+    std::fs::write(&precious, "kept").unwrap();
+    let state = folder.path().join("state/pool.db");
+    let mut variables = NOWHERE.to_vec();
+    variables.extend([
+        ("STRONGROOM_POOL_POOL_STATE", state.to_str().unwrap()),
+        ("STRONGROOM_POOL_POOL_RUNS", folder.path().to_str().unwrap()),
+    ]);
+    let doctor = said(&pool(&["doctor"], &variables));
+    for command in [&["run"][..], &["run", "--role", "worker"]] {
+        let output = pool(command, &variables);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        for subject in ["BAD   guest: ", "BAD   runs: "] {
+            let line = text.lines().find(|line| line.starts_with(subject));
+            assert!(line.is_some_and(|line| doctor.contains(line)), "{subject}: {text}");
+        }
+        assert!(!text.contains("BAD   chain"), "what may come back is waited for: {text}");
+    }
+    assert!(!state.exists());
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "kept");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use strongroom_runtime::probe::{probe, real_tee_device};
 
 use crate::program::backend;
 use crate::program::service::{Keys, Passwords};
-use strongroom_pool::config::Config;
+use strongroom_pool::config::{Config, RuntimeKind};
 use strongroom_pool::lifecycle::Role;
 use strongroom_pool::outside::{Services as _, with_causes};
 use strongroom_pool::runner::folder;
@@ -99,7 +99,7 @@ pub(crate) async fn examine(config: &Config, roles: &[Role], passwords: Password
         Err(error) => findings.push(Finding::fatal("wallets", format!("{error:#}"), "name wallet files and passwords")),
     }
     if roles.contains(&Role::Worker) {
-        machine(config, &mut findings);
+        findings.extend(machine(config));
     }
     findings
 }
@@ -219,16 +219,20 @@ async fn gas(chain: &Chain, subject: &str, wallet: Address, findings: &mut Vec<F
     });
 }
 
-fn machine(config: &Config, findings: &mut Vec<Finding>) {
-    file("guest", &config.runtime.guest, "install strongroom-guest and set runtime.guest", findings);
+/// Looks at what enclaves need of this machine. Blocks for some milliseconds.
+pub(crate) fn machine(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    file("guest", &config.runtime.guest, "install strongroom-guest and set runtime.guest", &mut findings);
     if let Some(simulator) = &config.runtime.native.simulator {
-        file("simulator", simulator, "install strongroom-simulator, or unset runtime.native.simulator", findings);
+        file("simulator", simulator, "install strongroom-simulator, or unset runtime.native.simulator", &mut findings);
         let found = "enclaves are SIMULATED: nothing in them is protected";
         findings.push(Finding::bad(Severity::Weak, "evidence", found, "run on confidential hardware"));
         if let Some(device) = real_tee_device() {
             let found = format!("{} exists, and the simulator refuses to take its place", device.display());
             findings.push(Finding::fatal("evidence", found, "unset runtime.native.simulator"));
         }
+    } else if config.runtime.kind == RuntimeKind::Tdx {
+        findings.push(Finding::good("evidence", "comes from the machines that the launcher starts"));
     } else if real_tee_device().is_none() {
         let found = "this machine has no confidential hardware that a guest could ask for evidence";
         findings.push(Finding::fatal("evidence", found, "for development set runtime.native.simulator"));
@@ -250,6 +254,7 @@ fn machine(config: &Config, findings: &mut Vec<Finding>) {
         let found = format!("{} is too long for Unix sockets", config.pool.runs.display());
         findings.push(Finding::fatal("runs", found, "choose a shorter pool.runs"));
     }
+    findings
 }
 
 fn file(subject: &str, path: &Path, remedy: &str, findings: &mut Vec<Finding>) {

@@ -3,3 +3,4 @@
 pub(crate) mod backend;
 pub(crate) mod doctor;
 pub(crate) mod service;
+pub(crate) mod settings;
