@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, hex};
 use serde_json::Value;
+use strongroom_devnet::resources::App;
 
 use crate::scene::{ACTIVE, COMPLETED, FAILED, Order, Scene, UNSET};
 
@@ -84,24 +85,56 @@ async fn apps_that_take_all_they_can_get_are_held_and_others_go_on() {
         let model = scene.end(task).await;
         assert_eq!(model["currentStatus"], "COMPLETED", "{name}: {model:#}\n{}", scene.pool.log());
     }
-    // Forks without end; others are not held up.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_dies_of_a_full_disk_is_not_paid() {
+    let scene = Scene::shared().await;
+    // Told apart from other deaths by its exit code: 28 is the number of "No space left on device".
+    let fills = r#"
+said=$(dd if=/dev/zero of=/tmp/fill bs=1M count=4096 2>&1) || case "$said" in
+  *"No space left on device"*) exit 28 ;;
+  *) exit 1 ;;
+esac
+"#;
+    let model = fails(&scene, &format!("{fills}\n{GOOD}"), "full", "APP_COMPUTE_FAILED").await;
+    assert!(model["message"].as_str().unwrap().contains("28"), "{model:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_forks_without_end_is_ended_at_its_deadline_and_holds_nobody_up() {
+    let scene = Scene::shared().await;
     let category = scene.category(10).await;
-    let bomb = scene.app("bomb", "bomb() { bomb | bomb & }; bomb; sleep 60").await;
+    // The first process needs no other to go on, so that only the deadline ends it.
+    let bomb = scene.app("bomb", "bomb() { bomb | bomb & }; bomb; while :; do :; done").await;
     let task = scene.buy(Order { category, ..Order::of(bomb) }).await[0];
     let app = scene.app("neighbour", GOOD).await;
     let neighbour = scene.buy_one(app).await;
     assert_eq!(scene.end(neighbour).await["currentStatus"], "COMPLETED", "{}", scene.pool.log());
-    assert_eq!(scene.end(task).await["currentStatus"], "FAILED");
+    let model = scene.end(task).await;
+    assert_eq!(model["cause"], "APP_COMPUTE_TIMEOUT", "{model:#}\n{}", scene.pool.log());
+    assert!(
+        [ACTIVE, FAILED].contains(&scene.on_chain(task).await.0),
+        "never settled; claimed if its deadline has come"
+    );
+    assert_eq!(scene.times_on_chain(task).await[..3], [1, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_cannot_be_had_costs_no_gas() {
     let scene = Scene::shared().await;
-    let app = scene.app_without_image("ghost").await;
-    let task = scene.buy_one(app).await;
-    let model = scene.end(task).await;
-    assert_eq!(model["cause"], "APP_IMAGE_DOWNLOAD_FAILED", "{model:#}");
-    assert_eq!(scene.on_chain(task).await.0, UNSET);
+    let missing = scene.app_without_image("ghost").await;
+    // One of the same name is there, which would run, and is not the one that is registered.
+    let other = scene.app_of_another_image("changed", GOOD).await;
+    for (name, app) in [("ghost", missing), ("changed", other)] {
+        let task = scene.buy_one(app).await;
+        let model = scene.end(task).await;
+        assert_eq!(model["cause"], "APP_IMAGE_DOWNLOAD_FAILED", "{model:#}");
+        let registered = hex::encode(App::named(name).checksum);
+        assert!(model["message"].as_str().unwrap().contains(&registered), "{model:#}");
+        assert_eq!(scene.on_chain(task).await.0, UNSET);
+        assert_eq!(scene.times_on_chain(task).await, [0, 0, 0, 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,6 +244,15 @@ impl Scene {
         self.network.chain().unwrap().create_app(&wallet(OWNER), &App::named(name)).await.unwrap()
     }
 
+    /// An app whose checksum is not that of the image that the pool has under the name on chain.
+    pub(crate) async fn app_of_another_image(&self, name: &str, script: &str) -> Address {
+        let registered = App::named(name);
+        let place = std::str::from_utf8(&registered.multiaddr).unwrap();
+        let digest = support::shell_image(script).write_layout(&self.images, place).unwrap();
+        assert_ne!(registered.checksum, B256::from(*digest.as_bytes()));
+        self.app_without_image(name).await
+    }
+
     /// A category of tasks that may take so long. Gives its number.
     pub(crate) async fn category(&self, seconds: u64) -> u64 {
         let chain = self.network.chain().unwrap();
