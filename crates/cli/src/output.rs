@@ -123,6 +123,24 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
+    /// Whether a person sees the lines change.
+    pub(crate) fn is_live(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Says something that stays.
+    pub(crate) fn say(&self, line: &str) {
+        let print = || {
+            // Standard output that is closed shows when the answer is printed.
+            let _ = writeln!(io::stdout(), "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None if self.prints => print(),
+            None => {}
+        }
+    }
+
     /// Shows how things are now, a line for each.
     pub(crate) fn show(&mut self, lines: &[String]) {
         if let Some(bar) = &self.bar {

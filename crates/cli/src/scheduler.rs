@@ -15,6 +15,8 @@ use url::Url;
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// Most stages of a task that are read.
+const MAX_STAGES: usize = 100;
 /// Longest text that is repeated, in characters.
 const MAX_TEXT: usize = 300;
 
@@ -75,6 +77,17 @@ pub(crate) struct Word {
     pub(crate) cause: Option<String>,
     /// More about it.
     pub(crate) message: Option<String>,
+    /// What the task has gone through, and what the worker has.
+    pub(crate) course: [Vec<Stage>; 2],
+}
+
+/// Something that a task, or its worker, was at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stage {
+    /// What the pool calls it.
+    pub(crate) name: String,
+    /// When it began.
+    pub(crate) began: Timestamp,
 }
 
 /// What an app printed, for one worker.
@@ -174,6 +187,12 @@ impl Scheduler {
     }
 }
 
+/// The stages of a list of the pool's, which grows with the task.
+fn stages(list: &Value) -> Vec<Stage> {
+    let stage = |one: &Value| Some(Stage { name: short(&one["status"])?, began: one["date"].as_str()?.parse().ok()? });
+    list.as_array().into_iter().flatten().take(MAX_STAGES).filter_map(stage).collect()
+}
+
 /// A text that may be repeated: short, on one line.
 fn short(value: &Value) -> Option<String> {
     let text: String = value.as_str()?.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
@@ -190,7 +209,8 @@ fn read(task: &Value) -> Option<Word> {
     let at = |update: &Value| update["date"].as_str()?.parse::<Timestamp>().ok();
     let since = [at(&last(&task["dateStatusList"])), at(&last(updates))].into_iter().flatten().max();
     let stage = short(&replicate["currentStatus"]);
-    Some(Word { status: short(&task["currentStatus"])?, stage, since, cause, message: short(&task["message"]) })
+    let (status, message) = (short(&task["currentStatus"])?, short(&task["message"]));
+    Some(Word { status, stage, since, cause, message, course: [stages(&task["dateStatusList"]), stages(updates)] })
 }
 
 #[cfg(test)]
@@ -212,6 +232,8 @@ mod tests {
         let told = json!({ "currentStatus": "RUNNING", "dateStatusList": course, "replicates": [replicate] });
         let word = read(&told).unwrap();
         assert_eq!((word.stage.as_deref(), word.since), (Some("COMPUTING"), "2026-01-02T03:04:06.5Z".parse().ok()));
+        let began = "2026-01-02T03:04:05Z".parse().unwrap();
+        assert_eq!(word.course, [vec![Stage { name: "RUNNING".to_owned(), began }], vec![]], "one has no name");
         let told = json!({ "currentStatus": "FAILED", "cause": "X", "message": "a\u{1b}b" });
         assert_eq!(read(&told).unwrap().message.as_deref(), Some("ab"));
     }

@@ -30,11 +30,19 @@ Parameters of a deal are public for ever: arguments and input files must hold no
         #[command(flatten)]
         network: NetworkChoice,
     },
-    /// Watch tasks until they are over
+    /// Watch tasks until they are over: what they go through, and how long each stage took
+    #[command(after_help = "\
+Stages are those of the pool, which is asked where the network's compass says that it answers.
+Without it only what stands on the chain is shown. The wallet is needed for --logs alone.")]
     Watch {
         /// Id of a task, or of a deal for all its tasks
         #[arg(value_parser = id)]
         id: B256,
+        /// Show afterwards what the apps printed, for the requester of the tasks
+        #[arg(long)]
+        logs: bool,
+        #[command(flatten)]
+        signer: Signer,
         #[command(flatten)]
         network: NetworkChoice,
     },
@@ -159,13 +167,23 @@ pub(crate) struct Buying {
     /// Only look: buy nothing. The password is not needed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Watch the tasks afterwards until they are over
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) afterwards: Afterwards,
     #[command(flatten)]
     pub(crate) wallet: WalletChoice,
     #[command(flatten)]
     pub(crate) password: PasswordSource,
     #[command(flatten)]
     pub(crate) service: Service,
+}
+
+/// What follows a purchase.
+#[derive(Debug, Args)]
+pub(crate) struct Afterwards {
+    /// Watch the tasks afterwards until they are over
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) watch: bool,
+    /// Then show what the apps printed
+    #[arg(long, requires = "watch")]
+    pub(crate) logs: bool,
 }

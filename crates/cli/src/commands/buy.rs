@@ -31,6 +31,10 @@ pub(crate) fn run(session: &Session<'_>, buying: &Buying) -> Result<Answer, CliE
     let service = &buying.service;
     let network = Network::named(&config, service.chain.as_ref(), Duration::from_secs(service.timeout))?;
     let target = Target::find(&config, service)?;
+    if buying.afterwards.logs {
+        // Who cannot ask for them is told before anything is bought.
+        network.compass()?;
+    }
     let wallet = session.wallet(&buying.wallet, &config)?;
     let prepared = prepare(session, &network, &target, buying, wallet.address()?)?;
     if !prepared.missing.is_empty() || buying.dry_run {
@@ -43,10 +47,11 @@ pub(crate) fn run(session: &Session<'_>, buying: &Buying) -> Result<Answer, CliE
     let wallet = network.sending(key);
     let Some(orders) = prepared.signed(&network, &wallet) else { return Ok(prepared.answer(&network)) };
     let made = match_orders(session, &network, &orders, &wallet)?;
-    if buying.watch {
+    if buying.afterwards.watch {
         // Whoever stops watching has it.
         session.screen.note(&format!("deal {}", made.deal));
-        let watched = task::watch(session, &network, B256::from(made.deal))?;
+        let watched =
+            task::watch(session, &network, B256::from(made.deal), buying.afterwards.logs.then_some(wallet.key()))?;
         let text = format!("{}\n{}", made.text(), watched.text);
         let mut json = made.json(&network);
         json["bought"] = true.into();

@@ -1,11 +1,14 @@
 //! `strongroom task`: bought tasks, from the deal to the result.
 
 mod claim;
+mod course;
 mod explain;
+mod follow;
 mod journal;
 mod list;
 mod logs;
 mod pool_word;
+mod printed;
 mod result;
 mod subject;
 mod watch;
@@ -27,7 +30,10 @@ pub(crate) fn run(session: &Session<'_>, command: TaskCommand) -> Result<Answer,
         TaskCommand::List { requester, limit, wallet, network } => {
             list::list(session, requester, limit, &wallet, &network)
         }
-        TaskCommand::Watch { id, network } => watch(session, &of(&network)?, id),
+        TaskCommand::Watch { id, logs, signer, network } => {
+            let reader = if logs { Some(&signer) } else { None };
+            watch::run(session, &of(&network)?, id, reader)
+        }
         TaskCommand::Result { id, output, unpack, no_decrypt, private_key, signer, network } => {
             let wanted = Wanted { output, unpack, no_decrypt, private_key };
             result::result(session, &of(&network)?, id, &wanted, &signer)

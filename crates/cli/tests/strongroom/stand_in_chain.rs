@@ -93,6 +93,11 @@ impl StandInChain {
         format!("http://{}", self.address)
     }
 
+    /// What is on it, for others who change it.
+    pub(crate) fn shared_world(&self) -> Arc<Mutex<World>> {
+        Arc::clone(&self.world)
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }

@@ -1,6 +1,7 @@
 //! What the pool says about tasks of its own.
 
 use super::subject::{LISTED_TASKS, Standing, Subject};
+use crate::error::CliError;
 use crate::network::Network;
 use crate::scheduler::{Scheduler, Word};
 
@@ -13,7 +14,7 @@ pub(super) async fn ask_pool_about(network: &Network, subject: &Subject, standin
     let open = |(_, standing): &(usize, &Standing)| !standing.is_over();
     let mut open = standings.iter().enumerate().take(LISTED_TASKS).filter(open).peekable();
     if open.peek().is_some()
-        && let Some(scheduler) = find_scheduler(network, subject).await
+        && let Ok(scheduler) = find_scheduler(network, subject).await
     {
         for (index, _) in open {
             words[index] = scheduler.word(subject.tasks[index].1).await;
@@ -22,9 +23,10 @@ pub(super) async fn ask_pool_about(network: &Network, subject: &Subject, standin
     words
 }
 
-async fn find_scheduler(network: &Network, subject: &Subject) -> Option<Scheduler> {
-    let (compass, workerpool) = (network.entry.compass.as_ref()?, subject.details.deal.workerpool.address);
-    Scheduler::find(compass, network.entry.chain_id, workerpool, network.timeout).await.ok()
+/// The scheduler of the workerpool, where the compass says that it answers.
+pub(super) async fn find_scheduler(network: &Network, subject: &Subject) -> Result<Scheduler, CliError> {
+    let (compass, workerpool) = (network.compass()?, subject.details.deal.workerpool.address);
+    Ok(Scheduler::find(compass, network.entry.chain_id, workerpool, network.timeout).await?)
 }
 
 /// The word on one line.
@@ -55,6 +57,7 @@ mod tests {
             since,
             cause: Some("APP_COMPUTE_FAILED".to_owned()),
             message: Some("exit code 3".to_owned()),
+            ..Word::default()
         };
         assert_eq!(spoken(&failed), "FAILED since 03:04:05 UTC, APP_COMPUTE_FAILED, exit code 3");
     }
