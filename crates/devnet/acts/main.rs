@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,6 +78,10 @@ fn tell(verb: &str, about: &str) -> Option<String> {
                 let _ = writeln!(told, "process {command}");
             }
         }
+        "user" => {
+            let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+            let _ = writeln!(told, "user {user}:{group}");
+        }
         "wait" => std::thread::sleep(Duration::from_secs(about.parse().ok()?)),
         _ => return None,
     }
@@ -102,6 +107,7 @@ fn attempt(verb: &str, about: &str) -> io::Result<()> {
         "mount" => Ok(rustix::mount::mount("none", about, "tmpfs", MountFlags::empty(), c"")?),
         #[expect(deprecated, reason = "the files of the process are not unshared")]
         "unshare" => Ok(rustix::thread::unshare(UnshareFlags::NEWUSER)?),
+        "open-up" => fs::set_permissions(about, fs::Permissions::from_mode(0o777)),
         "become-root" => Ok(rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }

@@ -24,7 +24,7 @@ use crate::journeys::GOOD;
 use crate::scene::{ACTIVE, COMPLETED, Order, Scene};
 use crate::watching::until;
 
-const HOSTILE: &str = env!("CARGO_BIN_EXE_strongroom-devnet-acts");
+pub(crate) const HOSTILE: &str = env!("CARGO_BIN_EXE_strongroom-devnet-acts");
 
 /// An act that works outside and must be refused inside, for one of these reasons.
 struct Act {
@@ -48,7 +48,7 @@ fn instead(act: impl Into<String>, outside: impl Into<String>, refused_with: &'s
 }
 
 /// Arguments of a deal.
-fn arguments<'a>(acts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn arguments<'a>(acts: impl IntoIterator<Item = &'a str>) -> String {
     json!({ "iexec_args": acts.into_iter().collect::<Vec<_>>().join(" ") }).to_string()
 }
 

@@ -21,4 +21,5 @@ mod outages;
 mod restarted_chain;
 mod results;
 mod scene;
+mod users;
 mod watching;

@@ -72,11 +72,13 @@ pub(crate) struct Setting {
     pub(crate) places: u32,
     /// Whether scheduler and worker are two programs.
     pub(crate) halves: bool,
+    /// Whether the pool runs as an ordinary user, where we are root.
+    pub(crate) ordinary_user: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { places: 4, halves: false }
+        Self { places: 4, halves: false, ordinary_user: false }
     }
 }
 
@@ -110,6 +112,19 @@ pub(crate) fn key(index: usize) -> SigningKey {
 /// A port that is free now: a service that is started again keeps its address.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A program that becomes the pool as user 65533, after it gave the pool's files to that user.
+fn without_root(pool: &Path, folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (program, pool, folder) = (folder.join("as-ordinary-user"), pool.display(), folder.display());
+    let user = "--reuid 65533 --regid 65533 --clear-groups";
+    let script = format!(
+        "#!/bin/sh\nset -e\nchmod 711 '{folder}'\nchown -R 65533:65533 '{folder}/pool'\nexec setpriv {user} '{pool}' \"$@\"\n"
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program
 }
 
 impl Drop for Scene {
@@ -176,8 +191,12 @@ impl Scene {
         })
         .await
         .unwrap();
+        let mut program = support::program("strongroom-pool", "strongroom-pool");
+        if setting.ordinary_user {
+            program = without_root(&program, folder.path());
+        }
         let options = PoolOptions {
-            program: support::program("strongroom-pool", "strongroom-pool"),
+            program,
             guest,
             simulator,
             folder: folder.path().join("pool"),
