@@ -36,14 +36,14 @@ fn an_ordinary_user_can_run_sandboxes() {
 #[ignore = "an act"]
 fn act_look_where_the_guest_may() {
     let mut told = UnixStream::connect(SOCKET).unwrap();
-    writeln!(told, "guest {:?}", attempts().map(|result| result.err())).unwrap();
+    writeln!(told, "guest {:?}", attempts().map(Result::err)).unwrap();
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).unwrap();
     assert!(rustix::process::geteuid().is_root());
-    writeln!(told, "app {:?}", attempts().map(|result| result.err())).unwrap();
+    writeln!(told, "app {:?}", attempts().map(Result::err)).unwrap();
     let opened = [0o700, 0o777].map(|mode| rustix::fs::chmod("/.strongroom", mode.into()).err());
     writeln!(told, "opened {opened:?}").unwrap();
-    writeln!(told, "app {:?}", attempts().map(|result| result.err())).unwrap();
+    writeln!(told, "app {:?}", attempts().map(Result::err)).unwrap();
 }
 
 /// Listing, connecting, reading.
@@ -86,7 +86,7 @@ async fn an_app_that_is_root_of_its_sandbox_does_not_reach_what_is_the_guests() 
 /// What the act says through its socket, run in a sandbox of another user; `None` where we are an ordinary user ourselves.
 fn told_to_an_ordinary_user(act: &str) -> Option<String> {
     if !is_root() {
-        eprintln!("not root: all other tests show it");
+        println!("not root: all other tests show it");
         return None;
     }
     // Everything at a place that anybody can reach.
