@@ -86,7 +86,7 @@ pub enum Action {
     Initialize,
     /// Get challenge, authorization and the SMS's opinion.
     Authorize,
-    /// Wait for a place.
+    /// Have the image at hand, then wait for a place.
     AwaitRoom,
     /// Get token, session and image.
     Prepare,
