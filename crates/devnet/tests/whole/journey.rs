@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use strongroom_devnet::sdk::{CommandLine, SdkVersion};
 use strongroom_devnet::whole::{POOL_OWNER, WORKER};
 
+use crate::callback;
 use crate::scene::{DATA_OWNER, DEVELOPER, POOL_PRICE, REQUESTER, STAKE, Scene, TAG, fetched, publish};
 
 /// Bytes of the dataset that is sold: 50 MB.
@@ -32,8 +33,6 @@ printf '{"deterministic-output-path":"%s/seen.txt"}' "$IEXEC_OUT" > "$IEXEC_OUT/
 
 /// Has something to say to a contract.
 const CALLING_APP: &str = r#"printf '{"callback-data":"0x1234"}' > "$IEXEC_OUT/computed.json""#;
-/// Called with results; nobody is there, which the hub does not mind.
-const CALLBACK: Address = Address::repeat_byte(0xca);
 
 fn plain_dataset() -> Vec<u8> {
     (0..DATASET_BYTES).map(|index| (index.wrapping_mul(7) + index / 251).to_le_bytes()[0]).collect()
@@ -149,6 +148,7 @@ async fn two_apps_share_a_secret_a_contract_is_called_back_and_a_bag_of_tasks_is
     scene.fund().await;
     let apps = [scene.app("first", SECRET_APP).await, scene.app("second", SECRET_APP).await];
     let calling = scene.app("caller", CALLING_APP).await;
+    let called = callback::create(&scene).await;
     let folder = scene.folder.path().join("requester");
     std::fs::create_dir(&folder).unwrap();
     tokio::task::block_in_place(|| {
@@ -165,10 +165,11 @@ async fn two_apps_share_a_secret_a_contract_is_called_back_and_a_bag_of_tasks_is
             assert_eq!(fetched(&requester, &folder, &tasks[0]), "between-apps\n");
             the_pool_tells_of_the_task(&scene, &tasks[0]);
         }
-        let callback = CALLBACK.to_string();
-        let tasks = run_and_watch(&requester, calling, &["--workerpool", &pool, "--callback", &callback]);
+        let options = ["--workerpool", &pool, "--callback", &called.to_string()];
+        let tasks = run_and_watch(&requester, calling, &options);
         let shown = requester.run(&["task", "show", &tasks[0]]).unwrap();
         assert_eq!(shown["task"]["resultsCallback"], "0x1234", "{shown:#}");
+        tokio::runtime::Handle::current().block_on(callback::was_called(&scene, called, &tasks[0], &[0x12, 0x34]));
         bag_of_tasks(&scene, apps[0]);
     });
 }
