@@ -6,15 +6,22 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::BytesMut;
+use futures_util::stream;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use strongroom_content::cid::{AddAs, Cid};
+use tokio::io::AsyncReadExt;
 use url::Url;
+
+use crate::progress::Counter;
 
 /// Largest file that is downloaded, in bytes.
 const MAX_DOWNLOAD_BYTES: u64 = 4 << 30;
 /// Largest answer of a node to an upload, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// Sent at once, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
 /// Longest pause in a download.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -93,13 +100,14 @@ fn unreachable(place: &Url) -> impl Fn(reqwest::Error) -> IpfsError + '_ {
 }
 
 /// Puts a file on IPFS and gives its id, which is computed here and compared.
-pub(crate) async fn upload(node: &Url, path: &Path) -> Result<Cid, IpfsError> {
+pub(crate) async fn upload(node: &Url, path: &Path, counter: &Counter) -> Result<Cid, IpfsError> {
     let failed = |source| IpfsError::File { path: path.to_owned(), source };
     let cid = Cid::of(File::open(path).map_err(failed)?, AddAs::V0).map_err(failed)?;
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let length = file.metadata().await.map_err(failed)?.len();
     // The name on this machine is nobody's business.
-    let part = reqwest::multipart::Part::stream_with_length(file, length).file_name("file");
+    counter.expect(length);
+    let part = reqwest::multipart::Part::stream_with_length(counted(file, counter.clone()), length).file_name("file");
     let form = reqwest::multipart::Form::new().part("file", part);
     let mut url = node.clone();
     url.set_path("/api/v0/add");
@@ -123,6 +131,16 @@ pub(crate) async fn upload(node: &Url, path: &Path) -> Result<Cid, IpfsError> {
     }
 }
 
+/// The content of a file, counted as it is sent.
+fn counted(file: tokio::fs::File, counter: Counter) -> reqwest::Body {
+    reqwest::Body::wrap_stream(stream::try_unfold((file, counter), async |(mut file, counter)| {
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        let read = file.read_buf(&mut chunk).await?;
+        counter.add(read);
+        Ok::<_, io::Error>((read > 0).then(|| (chunk.freeze(), (file, counter))))
+    }))
+}
+
 /// Whether a gateway has a file.
 pub(crate) async fn has(gateway: &Url, cid: Cid, timeout: Duration) -> Result<bool, IpfsError> {
     let answer = client(Some(timeout))?.head(file_url(gateway, cid)).send().await.map_err(unreachable(gateway))?;
@@ -139,11 +157,20 @@ pub(crate) async fn answers(gateway: &Url, timeout: Duration) -> Result<(), Ipfs
 }
 
 /// Downloads a file from a gateway into `to` and compares it with its id.
-pub(crate) async fn download(gateway: &Url, cid: Cid, to: &mut File, path: &Path) -> Result<u64, IpfsError> {
+pub(crate) async fn download(
+    gateway: &Url,
+    cid: Cid,
+    to: &mut File,
+    path: &Path,
+    counter: &Counter,
+) -> Result<u64, IpfsError> {
     let failed = |source| IpfsError::File { path: path.to_owned(), source };
     let mut answer = client(None)?.get(file_url(gateway, cid)).send().await.map_err(unreachable(gateway))?;
     if !answer.status().is_success() {
         return Err(refused(gateway, answer.status(), cid));
+    }
+    if let Some(length) = answer.content_length() {
+        counter.expect(length);
     }
     let mut size = 0;
     while let Some(chunk) = answer.chunk().await.map_err(unreachable(gateway))? {
@@ -152,6 +179,7 @@ pub(crate) async fn download(gateway: &Url, cid: Cid, to: &mut File, path: &Path
             return Err(IpfsError::TooLarge { place: gateway.clone() });
         }
         to.write_all(&chunk).map_err(failed)?;
+        counter.add(chunk.len());
     }
     for way in cid.ways() {
         to.rewind().map_err(failed)?;

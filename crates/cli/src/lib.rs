@@ -28,6 +28,7 @@ mod order_file;
 mod output;
 mod preflight;
 mod private_file;
+mod progress;
 mod pushed_secrets;
 #[cfg(test)]
 mod reference;

@@ -17,6 +17,7 @@ use crate::chains::{ChainEntry, ChainName, DEVNET, is_this_machine};
 use crate::commands::Session;
 use crate::config::Config;
 use crate::error::CliError;
+use crate::progress::Counter;
 
 /// Most that gas may cost, in wei: far above what the networks of the protocol ask, so that a mistaken node cannot empty a wallet.
 const MAX_GAS_PRICE_WEI: u128 = 100_000_000_000;
@@ -68,6 +69,16 @@ impl Network {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
         session.screen.while_doing(what, || self.runtime.block_on(work)).map_err(Into::into)
+    }
+
+    /// Waits for `work` on a file, showing how far it is.
+    pub(crate) fn wait_counting<T, E: Into<CliError>>(
+        &self,
+        session: &Session<'_>,
+        what: &str,
+        work: impl AsyncFnOnce(&Counter) -> Result<T, E>,
+    ) -> Result<T, CliError> {
+        session.screen.while_counting(what, None, |counter| self.runtime.block_on(work(counter))).map_err(Into::into)
     }
 
     /// Waits for `work` without showing it: something else is shown.

@@ -86,6 +86,11 @@ impl Screen {
         }
     }
 
+    /// Whether somebody watches.
+    pub(crate) fn shows_progress(self) -> bool {
+        self.progress
+    }
+
     /// Shows that `work` is going on, to whoever watches, until it is done.
     pub(crate) fn while_doing<T>(self, what: &str, work: impl FnOnce() -> T) -> T {
         let bar = self.progress.then(|| {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::blobs::{ArchiveFile, Blobs};
@@ -27,15 +27,22 @@ pub fn make_layout(folder: &Path) -> Result<(), ImageError> {
 }
 
 /// Copies the image whose manifest has this digest into a layout folder, which is made when missing, and calls it `name` there. An
-/// older image of that name stays, without the name. Digests and sizes are checked on the way.
-pub fn add_to_layout(folder: &Path, name: &str, source: &Source, digest: Digest) -> Result<(), ImageError> {
+/// older image of that name stays, without the name. Digests and sizes are checked on the way. `progress` is told how many bytes of how many
+/// are read so far.
+pub fn add_to_layout(
+    folder: &Path,
+    name: &str,
+    source: &Source,
+    digest: Digest,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), ImageError> {
     make_layout(folder)?;
     let bounds = Bounds::default();
     let blobs = match source {
         Source::Layout(from) => Blobs::Layout(from.clone()),
         Source::DockerArchive(file) => Blobs::Archive(ArchiveFile::open_archive(file)?),
     };
-    let (media_type, size) = copy_named(&blobs, digest, None, folder, &bounds)?;
+    let (media_type, size) = copy_named(&blobs, digest, None, folder, &bounds, progress)?;
     let mut index = read_index(folder)?;
     index.manifests.retain(|one| one.digest != digest);
     for older in &mut index.manifests {
@@ -56,13 +63,20 @@ fn copy_named(
     size: Option<u64>,
     folder: &Path,
     bounds: &Bounds,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(String, u64), ImageError> {
     let bytes = blobs.document("manifest", digest, size, bounds)?.ok_or_else(|| missing(blobs, digest))?;
     let media_type = match parse_named(&bytes)? {
         Named::Manifest(manifest) => {
             manifest.check(bounds)?;
-            for blob in manifest.layers.iter().chain([&manifest.config]) {
-                copy_blob(blobs, blob, folder)?;
+            let needed = || manifest.layers.iter().chain([&manifest.config]);
+            let total = needed().map(|blob| blob.size).fold(0, u64::saturating_add);
+            let mut done = 0;
+            for blob in needed() {
+                copy_blob(blobs, blob, folder, &mut |bytes| {
+                    done += bytes;
+                    progress(done, total);
+                })?;
             }
             if manifest.media_type.is_empty() { OCI_MANIFEST.to_owned() } else { manifest.media_type }
         }
@@ -73,7 +87,7 @@ fn copy_named(
             if let Named::Index(_) = parse_named(&chosen_bytes)? {
                 return Err(Refused::Malformed { what: "index", reason: "it lists an index again".to_owned() }.into());
             }
-            copy_named(blobs, chosen.digest, Some(chosen.size), folder, bounds)?;
+            copy_named(blobs, chosen.digest, Some(chosen.size), folder, bounds, progress)?;
             if index.media_type.is_empty() { OCI_INDEX.to_owned() } else { index.media_type }
         }
     };
@@ -81,7 +95,7 @@ fn copy_named(
     Ok((media_type, bytes.len() as u64))
 }
 
-fn copy_blob(blobs: &Blobs, wanted: &Descriptor, folder: &Path) -> Result<(), ImageError> {
+fn copy_blob(blobs: &Blobs, wanted: &Descriptor, folder: &Path, copied: &mut dyn FnMut(u64)) -> Result<(), ImageError> {
     let (blob, found) = blobs.open(wanted.digest)?.ok_or_else(|| missing(blobs, wanted.digest))?;
     if found != wanted.size {
         let (digest, expected) = (wanted.digest, wanted.size);
@@ -90,9 +104,9 @@ fn copy_blob(blobs: &Blobs, wanted: &Descriptor, folder: &Path) -> Result<(), Im
     let target = folder.join("blobs/sha256");
     let failed = |source| ImageError::Io { path: target.clone(), source };
     let partial = target.join(format!("{}.partial", wanted.digest.hex()));
-    let mut reader = Hashing::new(blob);
-    let copied = fs::File::create(&partial).and_then(|mut file| io::copy(&mut reader, &mut file));
-    copied.map_err(failed)?;
+    let mut reader = Hashing::new(Counting { from: blob, read: copied });
+    let result = fs::File::create(&partial).and_then(|mut file| io::copy(&mut reader, &mut file));
+    result.map_err(failed)?;
     let (digest, _) = reader.finish();
     if digest != wanted.digest {
         // Of no use to anybody, also when it cannot be removed.
@@ -100,6 +114,20 @@ fn copy_blob(blobs: &Blobs, wanted: &Descriptor, folder: &Path) -> Result<(), Im
         return Err(Refused::Digest { what: "blob", expected: wanted.digest, found: digest }.into());
     }
     fs::rename(&partial, target.join(wanted.digest.hex())).map_err(failed)
+}
+
+/// Tells how much was read through it.
+struct Counting<'a, R> {
+    from: R,
+    read: &'a mut dyn FnMut(u64),
+}
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        (self.read)(read as u64);
+        Ok(read)
+    }
 }
 
 fn read_index(folder: &Path) -> Result<Index, ImageError> {
@@ -143,7 +171,10 @@ mod tests {
         for (source, digest) in &images {
             // A second time changes nothing.
             for _ in 0..2 {
-                add_to_layout(&layout, "app", source, *digest).unwrap();
+                let mut told = Vec::new();
+                add_to_layout(&layout, "app", source, *digest, &mut |done, total| told.push((done, total))).unwrap();
+                let (done, total) = *told.last().unwrap();
+                assert!(done == total && told.is_sorted() && total > 0, "{told:?}");
             }
         }
         let index = read_index(&layout).unwrap();
@@ -168,10 +199,13 @@ mod tests {
         let mut bytes = fs::read(&layer).unwrap();
         bytes[0] ^= 1;
         fs::write(&layer, bytes).unwrap();
-        let error = add_to_layout(&layout, "app", &source, digest).unwrap_err();
+        let error = add_to_layout(&layout, "app", &source, digest, &mut |_, _| ()).unwrap_err();
         assert!(matches!(error, ImageError::Refused(Refused::Digest { .. })), "{error}");
         assert!(read_index(&layout).unwrap().manifests.is_empty());
         assert!(!layout.join("blobs/sha256").join(digest.hex()).exists());
-        assert!(matches!(add_to_layout(&layout, "app", &source, Digest::of(b"")), Err(ImageError::Absent { .. })));
+        assert!(matches!(
+            add_to_layout(&layout, "app", &source, Digest::of(b""), &mut |_, _| ()),
+            Err(ImageError::Absent { .. })
+        ));
     }
 }

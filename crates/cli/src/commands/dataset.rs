@@ -125,8 +125,8 @@ fn keep_and_push(
 /// Puts the file on IPFS; gives its location as text and as it stands on chain.
 fn uploaded(session: &Session<'_>, network: &Network, file: &Path) -> Result<(String, Bytes), CliError> {
     let (node, gateway) = (network.ipfs_node()?, network.gateway()?);
-    let cid = network.wait(session, "Uploading the file", async {
-        let cid = ipfs::upload(node, file).await?;
+    let cid = network.wait_counting(session, "Uploading the file", async |counter| {
+        let cid = ipfs::upload(node, file, counter).await?;
         if ipfs::has(gateway, cid, network.timeout).await? {
             return Ok(cid);
         }

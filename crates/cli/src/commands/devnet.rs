@@ -117,10 +117,11 @@ fn add_image(session: &Session<'_>, image: &Path, folder: &DevnetFolder) -> Resu
     let images = folder.must_run()?.images.ok_or_else(|| DevnetError::NoPool { folder: folder.0.clone() })?;
     let path = session.here(image);
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let checksum = session.screen.while_doing("Copying the image", || {
+    let checksum = session.screen.while_counting("Copying the image", None, |counter| {
         let checksum = manifest_of(&path, None)?;
         let digest = Digest::from_bytes(checksum.0);
-        add_to_layout(&images, &name, &source_of(&path), digest).map_err(CliError::Image)?;
+        let mut reached = |done, total| counter.reach(done, total);
+        add_to_layout(&images, &name, &source_of(&path), digest, &mut reached).map_err(CliError::Image)?;
         Ok::<_, CliError>(checksum)
     })?;
     let text = format!(

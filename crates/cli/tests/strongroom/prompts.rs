@@ -1,4 +1,4 @@
-//! Hidden prompts, on a pseudo-terminal: what is typed is not shown.
+//! What a person at a terminal sees, on a pseudo-terminal: hidden prompts, questions, and how far something long is.
 
 #![cfg(target_os = "linux")]
 
@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::Child;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::home::{ADDRESS, CANARY, Home, PASSWORD, Ran};
 use crate::stage::{Stage, me};
@@ -26,10 +26,12 @@ impl Person {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
+        tcsetwinsize(&terminal, Winsize { ws_row: 50, ws_col: 150, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let name = ptsname(&terminal, Vec::new()).unwrap();
         let side = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         let child = home
             .command("setsid")
+            .env("TERM", "xterm")
             .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_strongroom")])
             .args(arguments)
             .stdin(side())
@@ -122,4 +124,15 @@ fn a_new_password_is_asked_twice() {
     let mut person = Person::runs(&home, &create);
     person.answers("New password (not shown): ", PASSWORD).answers("The same again: ", PASSWORD).ends_with(0);
     assert!(home.wallets().join("typed.json").is_file());
+}
+
+#[test]
+fn a_person_sees_how_far_the_encryption_of_a_file_is_and_a_script_does_not() {
+    let home = Home::new();
+    home.write("table.csv", &"x".repeat(3 << 20));
+    let mut person = Person::runs(&home, &["dataset", "encrypt", "table.csv"]);
+    person.ends_with(0);
+    assert!(person.seen.contains("Encrypting: ") && person.seen.contains(" of 3.00 MiB ("), "{:?}", person.seen);
+    home.write("other.csv", "x");
+    assert_eq!(home.run(&["dataset", "encrypt", "other.csv"]).ends_with(0).stderr, "");
 }

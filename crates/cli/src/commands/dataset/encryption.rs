@@ -1,6 +1,6 @@
 //! Encrypts and decrypts the files of datasets. Nothing that exists is overwritten, and only what is whole gets its name.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
@@ -35,9 +35,10 @@ pub(super) fn encrypt(
     }
     let (key, iv) = (DatasetKey::from_random(random()?), random()?);
     let to = readable_beside(&output)?;
+    let total = size_of(&from);
     let mut from = Watched { from: BufReader::new(from), failed: false };
-    let encrypted = session.screen.while_doing("Encrypting", || {
-        let checksum = format::encrypt(&key, iv, &mut from, BufWriter::new(&to))?;
+    let encrypted = session.screen.while_counting("Encrypting", total, |counter| {
+        let checksum = format::encrypt(&key, iv, counter.reading(&mut from), BufWriter::new(&to))?;
         to.as_file().sync_all().map(|()| checksum)
     });
     let checksum = encrypted.map_err(|source| {
@@ -83,14 +84,21 @@ pub(super) fn decrypt(
     if let Some(expected) = expected {
         must_have_checksum(&file, expected)?;
     }
-    let from = BufReader::new(File::open(&file).map_err(failed("read", &file))?);
+    let from = File::open(&file).map_err(failed("read", &file))?;
     // What was written when it fails is worth nothing, and never gets the name.
     let partial = beside(&output)?;
-    let opened = session.screen.while_doing("Decrypting", || format::decrypt(&key, from, BufWriter::new(&partial)));
+    let opened = session.screen.while_counting("Decrypting", size_of(&from), |counter| {
+        format::decrypt(&key, counter.reading(BufReader::new(from)), BufWriter::new(&partial))
+    });
     opened.map_err(|source| CliError::Dataset { path: file.clone(), source })?;
     persist(partial, &output)?;
     let text = format!("{} is decrypted into {}.", file.display(), output.display());
     Ok(Answer::done(text, json!({ "file": output.display().to_string() })))
+}
+
+/// How much there is to read. A pipe does not tell.
+fn size_of(file: &File) -> Option<u64> {
+    file.metadata().ok().filter(Metadata::is_file).map(|about| about.len())
 }
 
 /// Remembers whether it was reading that failed.

@@ -53,7 +53,9 @@ pub(super) fn result(
     }
     let mut archive = beside(&output)?;
     let path = archive.path().to_owned();
-    network.wait(session, "Downloading the result", ipfs::download(gateway, cid, archive.as_file_mut(), &path))?;
+    network.wait_counting(session, "Downloading the result", async |counter| {
+        ipfs::download(gateway, cid, archive.as_file_mut(), &path, counter).await
+    })?;
     let encrypted = is_encrypted(archive.as_file_mut());
     let decrypted = encrypted && !wanted.no_decrypt;
     if decrypted {
