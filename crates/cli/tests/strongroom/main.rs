@@ -25,6 +25,7 @@ mod stage;
 mod stand_in_chain;
 mod stand_in_market;
 mod stand_in_pool;
+mod stand_in_server;
 mod stand_in_sms;
 mod successes;
 mod tasks;

@@ -3,17 +3,13 @@
 //! when its gas is estimated.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolValue, sol};
 use serde_json::{Value, json};
 
-use crate::stand_in_sms::read;
+use crate::stand_in_server::{Reply, Server};
 
 pub(crate) const CHAIN_ID: u64 = 65_535;
 /// Duration of every category, in seconds.
@@ -64,33 +60,30 @@ pub(crate) struct World {
 }
 
 pub(crate) struct StandInChain {
-    address: SocketAddr,
+    server: Server,
     world: Arc<Mutex<World>>,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl StandInChain {
     pub(crate) fn start(hub: Address) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let world = Arc::new(Mutex::new(World { hub, time: 1_000, ..World::default() }));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&world), Arc::clone(&stopping));
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
+        let shared = Arc::clone(&world);
+        let server = Server::start(move |request| {
+            let request: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let method = request["method"].as_str().unwrap_or_default();
+            let answer = match shared.lock().unwrap().answer(method, &request["params"]) {
+                Ok(result) => json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }),
+                Err((code, message)) => {
+                    json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": code, "message": message } })
                 }
-                // A client that goes away is its own business.
-                let _ = serve(stream.unwrap(), &shared);
-            }
+            };
+            Some(Reply::json(200, &answer))
         });
-        Self { address, world, stopping, thread: Some(thread) }
+        Self { server, world }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// What is on it, for others who change it.
@@ -101,30 +94,6 @@ impl StandInChain {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
-}
-
-impl Drop for StandInChain {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut stream: TcpStream, world: &Mutex<World>) -> std::io::Result<()> {
-    let request: Value = serde_json::from_slice(&read(&stream)?.body).unwrap_or_default();
-    let answer = match world.lock().unwrap().answer(request["method"].as_str().unwrap_or_default(), &request["params"])
-    {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }),
-        Err((code, message)) => {
-            json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": code, "message": message } })
-        }
-    }
-    .to_string();
-    let head = "HTTP/1.1 200 -\r\nconnection: close\r\ncontent-type: application/json\r\n";
-    write!(stream, "{head}content-length: {}\r\n\r\n{answer}", answer.len())
 }
 
 impl World {

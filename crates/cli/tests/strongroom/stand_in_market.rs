@@ -1,11 +1,7 @@
 //! An order book for tests: challenges and logins as the real one has them, orders in memory, replies on demand.
 
 use std::collections::VecDeque;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use strongroom_market::login::{Authorization, LoginChallenge};
@@ -13,7 +9,7 @@ use strongroom_poco::orders::{Order, Signed, domain};
 use strongroom_protocol::{Address, B256};
 
 use crate::stand_in_chain::CHAIN_ID;
-use crate::stand_in_sms::{Request, read};
+use crate::stand_in_server::{Reply, Request, Server};
 
 #[derive(Default)]
 struct State {
@@ -26,32 +22,25 @@ struct State {
 }
 
 pub(crate) struct StandInMarket {
-    address: SocketAddr,
+    server: Server,
     state: Arc<Mutex<State>>,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl StandInMarket {
     pub(crate) fn start(hub: Address) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { hub, ..State::default() }));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopping));
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let _ = serve(stream.unwrap(), &shared);
-            }
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| {
+            let mut state = shared.lock().unwrap();
+            state.requests.push(request.clone());
+            let (status, body) = state.answer(&request);
+            Some(Reply::json(status, &body))
         });
-        Self { address, state, stopping, thread: Some(thread) }
+        Self { server, state }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Puts an order into the book, and gives its hash.
@@ -83,27 +72,6 @@ impl StandInMarket {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
-}
-
-impl Drop for StandInMarket {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let request = read(&stream)?;
-    let mut state = state.lock().unwrap();
-    state.requests.push(request.clone());
-    let (status, body) = state.answer(&request);
-    drop(state);
-    let body = body.to_string();
-    let head = "connection: close\r\ncontent-type: application/json\r\n";
-    write!(stream, "HTTP/1.1 {status} -\r\n{head}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 impl State {

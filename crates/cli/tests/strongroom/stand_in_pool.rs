@@ -1,17 +1,13 @@
 //! A compass and the scheduler that it names, for tests: one task goes on by a step with each question about it, on the chain too.
 
 use std::collections::VecDeque;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use alloy_primitives::B256;
 use serde_json::{Value, json};
 
 use crate::stand_in_chain::World;
-use crate::stand_in_sms::{Request, read};
+use crate::stand_in_server::{Reply, Request, Server};
 
 /// What the pool says from one question to the next, and the status of the task on chain then.
 #[derive(Clone, Debug)]
@@ -21,10 +17,8 @@ pub(crate) struct Step {
 }
 
 pub(crate) struct StandInPool {
-    address: SocketAddr,
+    server: Server,
     state: Arc<Mutex<State>>,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 struct State {
@@ -39,26 +33,19 @@ struct State {
 
 impl StandInPool {
     pub(crate) fn start(task: B256, world: Arc<Mutex<World>>, steps: impl IntoIterator<Item = Step>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let steps = steps.into_iter().collect();
         let state = Arc::new(Mutex::new(State { steps, logs: None, task, world, asked: Vec::new() }));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopping));
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                // A client that goes away is its own business.
-                let _ = serve(stream.unwrap(), &shared, address);
-            }
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| {
+            let answer = shared.lock().unwrap().answer(request);
+            let nothing = || Reply { status: 404, headers: "content-type: application/json\r\n", body: String::new() };
+            Some(answer.map_or_else(nothing, |body| Reply::json(200, &body)))
         });
-        Self { address, state, stopping, thread: Some(thread) }
+        Self { server, state }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     pub(crate) fn printed(&self, logs: Value) {
@@ -75,33 +62,16 @@ impl StandInPool {
     }
 }
 
-impl Drop for StandInPool {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut stream: TcpStream, state: &Mutex<State>, address: SocketAddr) -> std::io::Result<()> {
-    let request = read(&stream)?;
-    let answer = state.lock().unwrap().answer(request, address);
-    let (status, body) = answer.map_or((404, String::new()), |body| (200, body.to_string()));
-    let head = format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-type: application/json\r\n");
-    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len())
-}
-
 impl State {
-    fn answer(&mut self, request: Request, address: SocketAddr) -> Option<Value> {
+    fn answer(&mut self, request: Request) -> Option<Value> {
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
+        let host = request.headers.get("host").cloned().unwrap_or_default();
         self.asked.push(request);
         if path == format!("/tasks/{}", self.task) {
             return self.step();
         }
         match path.as_str() {
-            path if path.contains("/workerpools/") => Some(json!({ "apiUrl": format!("http://{address}") })),
+            path if path.contains("/workerpools/") => Some(json!({ "apiUrl": format!("http://{host}") })),
             "/tasks/logs/challenge" => Some(json!({ "message": { "challenge": "Sign this" } })),
             path if path == format!("/tasks/{}/logs", self.task) => {
                 Some(json!({ "computeLogsList": [self.logs.clone()?] }))

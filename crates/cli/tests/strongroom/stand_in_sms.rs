@@ -2,26 +2,13 @@
 //! Signatures are checked for real. Replies can be put in its mouth, to see what the command makes of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use strongroom_protocol::address::parse_any_case;
 use strongroom_protocol::{Address, B256, SecretValue, Signature, challenge};
 use url::Url;
 
-/// What arrived.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// Path and query as sent.
-    pub(crate) target: String,
-    /// Names in lower case.
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
+use crate::stand_in_server::{Reply, Request, Server};
 
 /// A reply put in its mouth.
 #[derive(Clone, Debug)]
@@ -41,33 +28,20 @@ struct State {
 }
 
 pub(crate) struct StandInSms {
-    address: SocketAddr,
+    server: Server,
     state: Arc<Mutex<State>>,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl StandInSms {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopping));
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                // A client that goes away is its own business.
-                let _ = serve(stream.unwrap(), &shared);
-            }
-        });
-        Self { address, state, stopping, thread: Some(thread) }
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| shared.lock().unwrap().reply(&request));
+        Self { server, state }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Says who owns an app or dataset.
@@ -106,58 +80,18 @@ impl StandInSms {
     }
 }
 
-impl Drop for StandInSms {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let request = read(&stream)?;
-    let mut state = state.lock().unwrap();
-    state.requests.push(request.clone());
-    let (status, headers, body) = match state.scripted.pop_front() {
-        Some(Scripted::HangUp) => return Ok(()),
-        Some(Scripted::Status(status, headers, body)) => (status, headers, body),
-        None => (state.answer(&request), "", String::new()),
-    };
-    drop(state);
-    let body = if request.method == "HEAD" { String::new() } else { body };
-    write!(stream, "HTTP/1.1 {status} -\r\nconnection: close\r\n{headers}")?;
-    if status != 204 {
-        write!(stream, "content-length: {}\r\n", body.len())?;
-    }
-    write!(stream, "\r\n{body}")
-}
-
-/// Reads one request.
-pub(crate) fn read(stream: &TcpStream) -> std::io::Result<Request> {
-    let mut lines = BufReader::new(stream);
-    let mut line = String::new();
-    lines.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let mut request = Request {
-        method: words.next().unwrap_or_default(),
-        target: words.next().unwrap_or_default(),
-        ..Request::default()
-    };
-    loop {
-        let mut line = String::new();
-        lines.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        request.headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let length = request.headers.get("content-length").map_or(0, |text| text.parse().unwrap());
-    request.body.resize(length, 0);
-    lines.read_exact(&mut request.body)?;
-    Ok(request)
-}
-
 impl State {
+    fn reply(&mut self, request: &Request) -> Option<Reply> {
+        self.requests.push(request.clone());
+        let (status, headers, body) = match self.scripted.pop_front() {
+            Some(Scripted::HangUp) => return None,
+            Some(Scripted::Status(status, headers, body)) => (status, headers, body),
+            None => (self.answer(request), "", String::new()),
+        };
+        let body = if request.method == "HEAD" { String::new() } else { body };
+        Some(Reply { status, headers, body })
+    }
+
     fn answer(&mut self, request: &Request) -> u16 {
         let url = Url::parse("http://sms").unwrap().join(&request.target).unwrap();
         let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
