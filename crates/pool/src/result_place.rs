@@ -4,6 +4,7 @@
 //! the proxy that a stranger's deal names, the enclave would hand him that token, and the token that he gives would replace it for all
 //! others. The stock SDK does not let requesters name a proxy since its version 9.
 
+use strongroom_protocol::Address;
 use strongroom_protocol::deal_params::DealParams;
 use url::Url;
 
@@ -13,8 +14,8 @@ use crate::outside::DealView;
 /// Where a result goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultPlace<'a> {
-    /// To the callback of the deal, on chain.
-    Callback,
+    /// To this contract, on chain.
+    Callback(Address),
     /// To the requester's own storage.
     Dropbox,
     /// To the result proxy of this pool.
@@ -24,8 +25,8 @@ pub enum ResultPlace<'a> {
 impl<'a> ResultPlace<'a> {
     /// The place of a deal's results, where `ours` is the proxy of this pool.
     pub fn of(view: &DealView, params: &DealParams, ours: Option<&'a Url>) -> Result<Self, Failure> {
-        if view.deal.callback.is_some() {
-            return Ok(Self::Callback);
+        if let Some(callback) = view.deal.callback {
+            return Ok(Self::Callback(callback));
         }
         if params.storage_provider.as_deref() == Some("dropbox") {
             return Ok(Self::Dropbox);
@@ -42,14 +43,6 @@ impl<'a> ResultPlace<'a> {
             _ => Ok(Self::Proxy(ours)),
         }
     }
-
-    /// The proxy, if it goes there.
-    pub fn proxy(self) -> Option<&'a Url> {
-        match self {
-            Self::Proxy(proxy) => Some(proxy),
-            Self::Callback | Self::Dropbox => None,
-        }
-    }
 }
 
 /// Whether a text is this address, a slash at the end apart.
@@ -60,8 +53,6 @@ fn is_same(named: &str, ours: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_protocol::Address;
-
     use super::*;
     use crate::test_support::deal_view;
 
@@ -94,7 +85,8 @@ mod tests {
         let dropbox = r#"{"iexec_result_storage_provider":"dropbox"}"#;
         assert_eq!(place_of(dropbox, None, |_| ()).unwrap(), "Dropbox");
         let callback = |view: &mut DealView| view.deal.callback = Some(Address::repeat_byte(7));
-        assert_eq!(place_of("{}", None, callback).unwrap(), "Callback");
+        let place = place_of("{}", None, callback).unwrap();
+        assert_eq!(place, format!("{:?}", ResultPlace::Callback(Address::repeat_byte(7))));
         let failure = place_of("{}", None, |_| ()).unwrap_err();
         assert!(failure.message.contains("set results.proxy"), "{failure}");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use strongroom_protocol::address::lower_case;
 use strongroom_protocol::deal_params::DealParams;
 use strongroom_protocol::{AccountSecretName, SecretValue, SigningKey, TaskId};
 use tokio::sync::Mutex;
@@ -38,8 +39,7 @@ impl Worker {
         authorization: &Authorization,
         services: &dyn Services,
     ) -> Result<(), OutsideError> {
-        let place = ResultPlace::of(view, params, self.proxy.as_ref()).map_err(OutsideError::Refused)?;
-        let Some(proxy) = place.proxy() else { return Ok(()) };
+        let ResultPlace::Proxy(proxy) = self.place_of(view, params)? else { return Ok(()) };
         let token = services.storage_token(proxy, authorization, self.sign(authorization)).await?;
         let mut last = self.token.lock().await;
         if last.as_ref().is_some_and(|last| last.constant_time_eq(&token)) {
@@ -58,12 +58,10 @@ impl Worker {
         task: TaskId,
         services: &dyn Services,
     ) -> Result<String, OutsideError> {
-        if let Some(callback) = view.deal.callback {
-            return Ok(link("ethereum", &strongroom_protocol::address::lower_case(&callback)));
-        }
-        let place = ResultPlace::of(view, params, self.proxy.as_ref()).map_err(OutsideError::Refused)?;
-        let Some(proxy) = place.proxy() else {
-            return Ok(link("dropbox", &format!("/results/{task}")));
+        let proxy = match self.place_of(view, params)? {
+            ResultPlace::Callback(callback) => return Ok(link("ethereum", &lower_case(&callback))),
+            ResultPlace::Dropbox => return Ok(link("dropbox", &format!("/results/{task}"))),
+            ResultPlace::Proxy(proxy) => proxy,
         };
         match services.result_location(proxy, task).await? {
             Some(location) => Ok(link("ipfs", &location)),
@@ -72,6 +70,10 @@ impl Worker {
                 "the enclave delivered a result that the result proxy does not know",
             )),
         }
+    }
+
+    fn place_of(&self, view: &DealView, params: &DealParams) -> Result<ResultPlace<'_>, OutsideError> {
+        ResultPlace::of(view, params, self.proxy.as_ref()).map_err(OutsideError::Refused)
     }
 }
 

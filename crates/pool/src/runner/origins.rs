@@ -8,6 +8,7 @@ use strongroom_protocol::multiaddr::location_text;
 use url::Url;
 
 use crate::outside::DealView;
+use crate::result_place::ResultPlace;
 
 /// Where requesters' own storage is.
 const DROPBOX: &str = "https://content.dropboxapi.com";
@@ -34,11 +35,11 @@ pub struct Origin {
 pub(super) fn origins_of(view: &DealView, params: &DealParams, reach: &Reach<'_>) -> Vec<Origin> {
     let mut configured: BTreeSet<String> = [reach.sms].into_iter().chain(reach.gateways).filter_map(origin).collect();
     let mut named = BTreeSet::new();
-    if view.deal.callback.is_none() {
-        match params.storage_provider.as_deref() {
-            Some("dropbox") => configured.extend(origin_of(DROPBOX)),
-            _ => configured.extend(reach.proxy.and_then(origin)),
-        }
+    match ResultPlace::of(view, params, reach.proxy) {
+        Ok(ResultPlace::Proxy(proxy)) => configured.extend(origin(proxy)),
+        Ok(ResultPlace::Dropbox) => configured.extend(origin_of(DROPBOX)),
+        // A result that could go nowhere makes no task.
+        Ok(ResultPlace::Callback(_)) | Err(_) => {}
     }
     named.extend(params.input_files.iter().filter_map(|file| origin_of(file)));
     named.extend(view.dataset.iter().filter_map(|dataset| origin_of(&location_text(&dataset.multiaddr))));
