@@ -20,6 +20,15 @@ fn strongroom_devnet() -> Command {
     Command::new(env!("CARGO_BIN_EXE_strongroom-devnet"))
 }
 
+/// The program, with all that a network with a pool needs beside it.
+fn strongroom_devnet_with_pool() -> Command {
+    for name in ["strongroom-pool", "strongroom-simulator"] {
+        program(name, name);
+    }
+    support::static_guest();
+    strongroom_devnet()
+}
+
 #[track_caller]
 fn successful(output: &Output) -> String {
     let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -75,12 +84,8 @@ fn the_network_and_the_service_are_up_until_interrupted() {
 
 #[test]
 fn the_whole_network_is_up_and_tells_where_everything_is() {
-    for program in ["strongroom-pool", "strongroom-simulator"] {
-        support::program(program, program);
-    }
-    support::static_guest();
     let data = tempfile::tempdir().unwrap();
-    let mut up = strongroom_devnet();
+    let mut up = strongroom_devnet_with_pool();
     up.args(["up", "--any-ports", "--data"]).arg(data.path());
     let up = OwnedProcess::start("strongroom-devnet up", up).unwrap();
     up.wait_for_line(PATIENCE, |line| line.starts_with("Everything is up").then_some(())).unwrap();
@@ -115,13 +120,9 @@ fn a_network_that_cannot_be_had_is_an_error() {
 
 #[test]
 fn the_demonstration_shows_every_step_and_succeeds() {
-    for program in ["strongroom", "strongroom-sms", "strongroom-pool", "strongroom-simulator"] {
-        support::program(program, program);
-    }
-    support::static_guest();
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.html");
-    let printed = successful(&strongroom_devnet().args(["demo", "--report"]).arg(&report).output().unwrap());
+    let printed = successful(&strongroom_devnet_with_pool().args(["demo", "--report"]).arg(&report).output().unwrap());
     for step in [
         "chain 65535 runs at http://127.0.0.1:",
         "strongroom requester push-secret one --wallet requester: stored",
@@ -147,12 +148,8 @@ fn the_demonstration_shows_every_step_and_succeeds() {
 
 #[test]
 fn a_demonstration_that_is_kept_leaves_a_network_on_which_people_go_on() {
-    for program in ["strongroom-pool", "strongroom-simulator"] {
-        support::program(program, program);
-    }
-    support::static_guest();
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = strongroom_devnet();
+    let mut demo = strongroom_devnet_with_pool();
     demo.args(["demo", "--keep", "--report"]).arg(folder.path().join("report.html"));
     let demo = OwnedProcess::start("strongroom-devnet demo", demo).unwrap();
     demo.wait_for_line(PATIENCE, |line| line.starts_with("Everything stays up").then_some(())).unwrap();
